@@ -1,0 +1,46 @@
+-- What exists: buses, rules, targets. Owned by src/catalog.c; people read the
+-- views of 80_views.sql. Roles and tables are kept by name, so that a dump
+-- restores them anywhere.
+
+-- A deleted bus keeps its row, so that its events keep their bus's name.
+CREATE SEQUENCE eventbus.bus_id_seq AS int;
+COMMENT ON SEQUENCE eventbus.bus_id_seq IS 'numbers of event buses; the default bus is 0';
+CREATE TABLE eventbus.event_bus (
+	bus_id			int NOT NULL PRIMARY KEY DEFAULT pg_catalog.nextval('eventbus.bus_id_seq'),
+	name			text NOT NULL,
+	description		text,
+	owner			text NOT NULL,
+	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	deleted_at		timestamptz
+);
+CREATE UNIQUE INDEX event_bus_name_key ON eventbus.event_bus (name) WHERE deleted_at IS NULL;
+COMMENT ON TABLE eventbus.event_bus IS 'event buses but the default one, which exists without a row';
+
+CREATE SEQUENCE eventbus.rule_id_seq AS int;
+COMMENT ON SEQUENCE eventbus.rule_id_seq IS 'numbers of rules';
+CREATE TABLE eventbus.rule (
+	rule_id			int NOT NULL PRIMARY KEY DEFAULT pg_catalog.nextval('eventbus.rule_id_seq'),
+	bus_id			int NOT NULL,
+	name			text NOT NULL,
+	event_pattern	jsonb,
+	state			text NOT NULL,			-- ENABLED, DISABLED
+	description		text,
+	owner			text NOT NULL,			-- role whose rights its targets use
+	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	UNIQUE (bus_id, name)
+);
+COMMENT ON TABLE eventbus.rule IS 'rules';
+
+CREATE SEQUENCE eventbus.target_id_seq AS int;
+COMMENT ON SEQUENCE eventbus.target_id_seq IS 'numbers of targets';
+CREATE TABLE eventbus.target (
+	target_id		int NOT NULL PRIMARY KEY DEFAULT pg_catalog.nextval('eventbus.target_id_seq'),
+	rule_id			int NOT NULL,
+	id				text NOT NULL,			-- the user's id, unique within the rule
+	type			text NOT NULL,			-- table, ...
+	resource		text,					-- what it names, schema-qualified
+	parameters		jsonb NOT NULL,			-- what the type wants besides
+	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	UNIQUE (rule_id, id)
+);
+COMMENT ON TABLE eventbus.target IS 'targets of rules';
