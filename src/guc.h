@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		Settings. One variable per setting: eventbus.NAME is eb_guc_NAME.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_GUC_H
+#define EB_GUC_H
+
+extern char *eb_guc_account_id;
+extern double eb_guc_batch_interval;	/* ms */
+extern int	eb_guc_dispatch_batch_size;
+extern int	eb_guc_leaf_width;		/* minutes */
+extern int	eb_guc_leaves_ahead;
+extern int	eb_guc_max_databases;
+extern int	eb_guc_max_dispatchers;
+extern int	eb_guc_max_event_bytes;
+extern int	eb_guc_max_queued_targets;
+extern char *eb_guc_region;
+extern int	eb_guc_route_batch_size;
+extern int	eb_guc_safety_interval; /* seconds */
+
+/* Defines all settings; from _PG_init. */
+extern void eb_guc_init(void);
+
+#endif							/* EB_GUC_H */

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * put.h
+ *		Appends events to the log, in the caller's transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_PUT_H
+#define EB_PUT_H
+
+#include "event_row.h"
+
+/*
+ * Appends events[0..n) in order as one call: sets xid, seq, ord, ingested_at
+ * and id of each (and time, where it is 0), inserts them into the current leaf
+ * of the log and asks for the router to be woken at commit. The caller has
+ * validated the entries and checked the rights. Errors: no leaf fits the time
+ * (55000), standby or read-only transaction (25006).
+ */
+extern void eb_put_insert(EbEvent *events, int n);
+
+#endif							/* EB_PUT_H */

@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * router.h
+ *		Routes newly committed events: matches them and appends deliveries.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_ROUTER_H
+#define EB_ROUTER_H
+
+/*
+ * Once per process, before the first turn: reads the cursor, queues every
+ * target for a first look. Runs its own transaction.
+ */
+extern void eb_router_start(void);
+
+/*
+ * Routes one batch in one transaction of its own. Call outside a transaction.
+ * Returns true when more is waiting (call again at once), false when all that
+ * was visible is routed (sleep until the latch is set).
+ */
+extern bool eb_router_turn(void);
+
+#endif							/* EB_ROUTER_H */

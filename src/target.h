@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.h
+ *		Kinds of targets: one vtable each, one file each.
+ *
+ * The delivery engine knows no kind. To add one, write target_KIND.c with a
+ * const EbTargetType and name it in target.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_TARGET_H
+#define EB_TARGET_H
+
+#include "catalog.h"
+#include "event_row.h"
+
+/* One matched event on its way to a target. */
+typedef struct EbDelivery
+{
+	int64		delivery_seq;	/* its number: gap-free per database */
+	EbEvent		event;
+} EbDelivery;
+
+typedef struct EbTargetType
+{
+	const char *name;
+
+	/*
+	 * Checks a target as it is put, as role owner, and returns the resource
+	 * name to store (schema-qualified). Raises an error with DETAIL and HINT
+	 * where it cannot work.
+	 */
+	const char *(*validate) (const char *resource, Jsonb *parameters,
+							 Oid owner);
+
+	/*
+	 * Delivers items[0..n) in order, all or none: runs inside a
+	 * subtransaction as the rule's owner under SECURITY_RESTRICTED_OPERATION,
+	 * and raises an error when it cannot. CurrentMemoryContext is reset after
+	 * the call. 55P03 (lock_not_available) says "busy, try the same again".
+	 */
+	void		(*deliver) (const EbTarget *target, EbDelivery *items, int n);
+
+	/* Forgets what it keeps between calls (may be NULL). */
+	void		(*shutdown) (void);
+} EbTargetType;
+
+/* The type of that name, NULL when there is none. */
+extern const EbTargetType *eb_target_type(const char *name);
+
+extern const EbTargetType eb_target_table;
+
+#endif							/* EB_TARGET_H */
