@@ -113,3 +113,9 @@ CREATE TABLE eventbus.target_positions (
 	last_error_at		timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE eventbus.target_positions IS 'how far each target has got in the delivery stream';
+
+CREATE FUNCTION eventbus.start_generation() RETURNS int
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'eventbus_start_generation';
+COMMENT ON FUNCTION eventbus.start_generation() IS 'internal: starts the log of this cluster';
+REVOKE ALL ON FUNCTION eventbus.start_generation() FROM PUBLIC;

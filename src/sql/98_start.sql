@@ -1,0 +1,2 @@
+-- The log of this cluster begins.
+SELECT eventbus.start_generation();
