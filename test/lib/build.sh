@@ -1,0 +1,59 @@
+#
+# build.sh: builds a copy of the sources and installs it into a private copy
+# of the server tree.
+#
+# Debian's server programs find their other files relative to their own place,
+# so a copy of /usr/lib/postgresql/NN and /usr/share/postgresql/NN is a server
+# installation that can be written to. The build directory is .build/NAME in
+# the source tree and is kept, so that the next run compiles only what has
+# changed; where the source tree cannot be written to, it is temporary.
+#
+
+# Copies what is built and tested, and removes what the sources no longer have;
+# objects stay, unless their source is gone.
+copy_sources() {
+	local to=$1 file
+
+	mkdir -p "$to"
+	(cd "$top" && cp -a Makefile eventbus.control src test "$to")
+	[ ! -d "$top/sql" ] || cp -a "$top/sql" "$top/expected" "$to"
+	find "$to" -mindepth 2 -type f -regex '.*\.\([cho]\|sql\|out\|spec\|p[lm]\)' |
+		while read -r file; do
+			file=${file#"$to/"}
+			[ -e "$top/${file%.o}" ] || [ -e "$top/${file%.o}.c" ] || rm -f "$to/$file"
+		done
+}
+
+copy_server() {
+	mkdir -p "$work/pg/lib/postgresql" "$work/pg/share/postgresql"
+	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$work/pg/lib/postgresql/"
+	cp -a "/usr/share/postgresql/$PG_MAJOR" "$work/pg/share/postgresql/"
+	ln -s /usr/include "$work/pg/include"
+	bindir=$work/pg/lib/postgresql/$PG_MAJOR/bin
+	export PG_CONFIG=$bindir/pg_config
+}
+
+# build_extension NAME [MAKE ARGUMENT ...]: leaves the sources in $build.
+build_extension() {
+	local name=$1
+	shift
+
+	build=$work/build
+	if mkdir -p "$top/.build/$name-$PG_MAJOR" 2>/dev/null &&
+		[ -w "$top/.build/$name-$PG_MAJOR" ]; then
+		build=$top/.build/$name-$PG_MAJOR
+	fi
+	copy_sources "$build"
+	copy_server
+	if ! make -s -C "$build" -j "$(nproc)" all install with_llvm=no "$@" \
+		>"$work/build.log" 2>&1; then
+		cat "$work/build.log" >&2
+		fail "the build failed"
+	fi
+}
+
+run_format() {
+	choose_major
+	need_packages pg-bsd-indent
+	"$top/test/scripts/format" "$top"
+}

@@ -1,0 +1,94 @@
+#
+# workplace.sh: the temporary directory of a run, who works in it, and how it
+# goes away.
+#
+#   $work       the directory; everybody may pass through it
+#   $work/pg    private copy of the server tree, written by the caller
+#   $work/run   belongs to the unprivileged user: servers, sockets, results
+#
+# PostgreSQL refuses to run as root, and an unprivileged user may be unable to
+# enter the caller's directory (/root/eventbus). Hence servers run in $work,
+# on copies. Cleaning up finds processes by their executable, which lies in
+# $work/pg and nowhere else.
+#
+
+say()  { printf '%s\n' "$*"; }
+fail() { printf 'eventbus: %s\n' "$*" >&2; exit 1; }
+
+# A caller's settings must not reach the servers and makes of a run.
+clean_environment() {
+	local name
+
+	for name in $(compgen -e PG || :); do
+		[ "$name" = PG_MAJOR ] || unset "$name"
+	done
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LANGUAGE
+	export LC_ALL=C.UTF-8
+	umask 022
+}
+
+# The user that servers run as: the caller, unless that is root.
+server_user() {
+	if [ "$(id -u)" -ne 0 ]; then
+		id -un
+	elif id postgres >/dev/null 2>&1; then
+		echo postgres
+	else
+		echo nobody
+	fi
+}
+
+as_server_user() {
+	if [ "$(id -u)" -ne 0 ]; then
+		"$@"
+	else
+		runuser -u "$(server_user)" -- "$@"
+	fi
+}
+
+make_workplace() {
+	local base=${TMPDIR:-/tmp}
+
+	# root's TMPDIR may be closed to others; sockets need a short path
+	if [ "$(id -u)" -eq 0 ] || [ ${#base} -gt 40 ]; then
+		base=/tmp
+	fi
+	work=$(mktemp -d "$base/eventbus.XXXXXX")
+	trap clean_workplace EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	chmod 755 "$work"
+	mkdir "$work/run"
+	[ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$work/run"
+	export TMPDIR=/tmp
+}
+
+# Processes that run a program of $work/pg.
+our_processes() {
+	local exe
+
+	for exe in /proc/[0-9]*/exe; do
+		case $(readlink "$exe" 2>/dev/null || :) in
+			"$work"/pg/*) exe=${exe#/proc/}; echo "${exe%/exe}" ;;
+		esac
+	done
+}
+
+clean_workplace() {
+	local status=$? pids
+
+	trap '' INT TERM HUP
+	restore_default_cluster
+	pids=$(our_processes)
+	if [ -n "$pids" ]; then
+		kill -QUIT $pids 2>/dev/null || :
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			pids=$(our_processes)
+			[ -n "$pids" ] || break
+			sleep 0.2
+		done
+		[ -z "$pids" ] || kill -KILL $pids 2>/dev/null || :
+	fi
+	rm -rf "$work"
+	exit "$status"
+}
