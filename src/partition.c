@@ -104,6 +104,7 @@ static void registry_invalidated(Datum arg, Oid relid);
 static const EbLeaf *leaf_to_append(EbLog log, TimestampTz *at);
 static int	make_leaves_of(EbLog log, TimestampTz now);
 static void make_leaf(EbLog log, TimestampTz start, TimestampTz end);
+static void make_cursor(int32 generation);
 static void make_root(EbLog log, int32 generation);
 static int64 leaf_width(EbLog log);
 static TimestampTz floor_to(TimestampTz at, int64 width);
@@ -410,10 +411,7 @@ eventbus_start_generation(PG_FUNCTION_ARGS)
 							 " VALUES (%d, " INT64_FORMAT ", %u)",
 							 generation, (int64) GetSystemIdentifier(),
 							 log_oid));
-		run_utility(psprintf("INSERT INTO eventbus.router_cursor"
-							 " VALUES (%d, pg_catalog.pg_current_snapshot(),"
-							 " NULL, 0, 0, 0, pg_catalog.clock_timestamp())",
-							 generation));
+		make_cursor(generation);
 		for (int log = 0; log < EB_NLOGS; log++)
 			make_root(log, generation);
 		SPI_finish();
@@ -426,6 +424,21 @@ eventbus_start_generation(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	PG_RETURN_INT32(generation);
+}
+
+/*
+ * The first cursor. Whatever runs now, this transaction and older ones too,
+ * may put events into the new log: all of it counts as not yet routed.
+ */
+static void
+make_cursor(int32 generation)
+{
+	run_utility(psprintf("INSERT INTO eventbus.router_cursor"
+						 " SELECT %d, pg_catalog.format('%%s:%%s:', x, x)"
+						 "::pg_catalog.pg_snapshot, NULL, 0, 0, 0,"
+						 " pg_catalog.clock_timestamp()"
+						 " FROM pg_catalog.pg_snapshot_xmin("
+						 "pg_catalog.pg_current_snapshot()) AS x", generation));
 }
 
 /* Makes the root of a log's subtree for one generation. */

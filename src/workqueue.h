@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * workqueue.h
+ *		Which targets have deliveries waiting, and who works on them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_WORKQUEUE_H
+#define EB_WORKQUEUE_H
+
+#include "datatype/timestamp.h"
+#include "storage/itemptr.h"
+
+/* What a dispatcher knows of the target it leased; given back changed. */
+typedef struct EbLease
+{
+	int32		target_id;
+	ItemPointerData position_tid;	/* where its position was last, or invalid */
+	int32		leaf_hint;		/* deliveries leaf_id to begin with, 0: oldest */
+	int			batch_size;		/* what it took last, 0: no experience */
+	int			failures;		/* in a row, of any kind */
+	bool		slow;			/* its last batch took long */
+} EbLease;
+
+/* What became of a leased target. */
+typedef enum EbWorkOutcome
+{
+	EB_WORK_DONE,				/* nothing was left when it looked */
+	EB_WORK_MORE,				/* more is waiting */
+	EB_WORK_LATER				/* not before a given time */
+} EbWorkOutcome;
+
+/* Shared memory; called by shmem.c. */
+extern Size eb_workqueue_shmem_size(void);
+extern void eb_workqueue_shmem_init(void);
+
+/*
+ * These targets of this database have deliveries up to last_seqs[i] (router).
+ * Returns how many targets are ready and nobody works on. Where the queue is
+ * full (eventbus.max_queued_targets), a warning is logged and the rest waits
+ * until the router asks again: the return value is then negative.
+ */
+extern int	eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs,
+							  int n);
+
+/* Targets of this database that are ready and that nobody works on. */
+extern int	eb_workqueue_ready(void);
+
+/*
+ * Leases a ready target of this database. A reserve dispatcher is given only
+ * targets whose last batch was quick. False when there is none; then *sleep
+ * says in how many milliseconds a delayed one becomes ready, or -1.
+ */
+extern bool eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep);
+
+/* The leased target has nothing waiting up to seq. */
+extern void eb_workqueue_progress(int32 target_id, int64 seq);
+
+/* Gives a leased target back. later matters for EB_WORK_LATER only. */
+extern void eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
+								 TimestampTz later);
+
+/* No target of this database has deliveries up to seq waiting. */
+extern bool eb_workqueue_done_upto(int64 seq);
+
+/* Forgets the targets of a database that nobody works on. */
+extern void eb_workqueue_forget(Oid dboid);
+
+#endif							/* EB_WORKQUEUE_H */
