@@ -53,7 +53,7 @@ build_extension() {
 }
 
 run_format() {
-	choose_major
+	need_server_packages
 	need_packages pg-bsd-indent
-	"$top/test/scripts/format" "$top"
+	PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config "$top/test/scripts/format"
 }

@@ -7,7 +7,7 @@
 #   $work/run   belongs to the unprivileged user: servers, sockets, results
 #
 # PostgreSQL refuses to run as root, and an unprivileged user may be unable to
-# enter the caller's directory (/root/eventbus). Hence servers run in $work,
+# enter the directory of the caller. Hence servers run in $work,
 # on copies. Cleaning up finds processes by their executable, which lies in
 # $work/pg and nowhere else.
 #
