@@ -25,6 +25,7 @@ copy_sources() {
 }
 
 copy_server() {
+	rm -rf "$work/pg"
 	mkdir -p "$work/pg/lib/postgresql" "$work/pg/share/postgresql"
 	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$work/pg/lib/postgresql/"
 	cp -a "/usr/share/postgresql/$PG_MAJOR" "$work/pg/share/postgresql/"
@@ -33,16 +34,20 @@ copy_server() {
 	export PG_CONFIG=$bindir/pg_config
 }
 
+# The directory that is kept between runs, if this user can write to it.
+kept_directory() {
+	if mkdir -p "$top/.build/$1" 2>/dev/null && [ -w "$top/.build/$1" ]; then
+		echo "$top/.build/$1"
+	fi
+}
+
 # build_extension NAME [MAKE ARGUMENT ...]: leaves the sources in $build.
 build_extension() {
 	local name=$1
 	shift
 
-	build=$work/build
-	if mkdir -p "$top/.build/$name-$PG_MAJOR" 2>/dev/null &&
-		[ -w "$top/.build/$name-$PG_MAJOR" ]; then
-		build=$top/.build/$name-$PG_MAJOR
-	fi
+	build=$(kept_directory "$name-$PG_MAJOR")
+	build=${build:-$work/build}
 	copy_sources "$build"
 	copy_server
 	if ! make -s -C "$build" -j "$(nproc)" all install with_llvm=no "$@" \

@@ -42,9 +42,23 @@ run_check() {
 		log=$logs/$kind.log
 		run_kind "$kind"
 	done
+	keep_results
 	[ "$passed" -gt 0 ] || [ "$failed" -gt 0 ] || fail "no test was run"
 	say "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ] || exit 1
+}
+
+# Leaves logs, and results of pg_regress, for who writes tests.
+keep_results() {
+	local kept file
+
+	kept=$(kept_directory results)
+	[ -n "$kept" ] || return 0
+	rm -rf "${kept:?}"/*
+	cp "$logs"/* "$kept"
+	for file in results output_iso/results; do
+		[ ! -d "$work/run/tests/$file" ] || cp -r "$work/run/tests/$file/." "$kept"
+	done
 }
 
 start_step() {

@@ -2,35 +2,48 @@
 # server.sh: a server of the private tree, run by the unprivileged user, for
 # the demo and the playground.
 #
-# start_server needs $data (data directory) and $socket (a directory of the
-# same user). Connections go through the socket only: no port is opened.
+# Its data directory is $work/run/data and its socket lies in $work/run:
+# connections go through that only, no port is opened.
 #
 
+data() { echo "$work/run/data"; }
+
+# pg PROGRAM ARGUMENT ...: one of the server's programs, as its user.
 pg() {
 	local program=$1
 	shift
-	as_server_user env HOME="$work/run" PGHOST="$socket" PGUSER=postgres \
-		PGDATABASE="${database:-postgres}" PGOPTIONS="${PGOPTIONS:-}" \
+	as_server_user env HOME="$work/run" PGHOST="$work/run" PGUSER=postgres \
+		PGDATABASE=postgres PSQL_HISTORY="$work/run/psql_history" \
 		"$bindir/$program" "$@"
 }
 
 init_server() {
-	pg initdb -D "$data" -U postgres -A trust --no-locale -E UTF8 \
-		>"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; fail "initdb failed"; }
-	as_server_user tee -a "$data/postgresql.conf" >/dev/null <<-CONF
+	pg initdb -D "$(data)" -U postgres -A trust --no-locale -E UTF8 \
+		>"$work/initdb.log" 2>&1 ||
+		{ cat "$work/initdb.log" >&2; fail "initdb failed"; }
+	as_server_user tee -a "$(data)/postgresql.conf" >/dev/null <<-CONF
 		shared_preload_libraries = 'eventbus'
 		listen_addresses = ''
-		unix_socket_directories = '$socket'
+		unix_socket_directories = '$work/run'
 		max_prepared_transactions = 20
-		log_min_messages = warning
+		client_min_messages = warning
+		log_line_prefix = '%m [%p] %b '
 	CONF
 }
 
+# A killed server's backends end by themselves, shortly after it.
 start_server() {
-	pg pg_ctl -D "$data" -l "$data/server.log" -w start >/dev/null ||
-		{ tail -n 20 "$data/server.log" >&2; fail "the server did not start"; }
+	while [ -n "$(our_processes)" ]; do
+		sleep 0.05
+	done
+	pg pg_ctl -D "$(data)" -l "$(data)/server.log" -w start >/dev/null 2>&1 ||
+		{ tail -n 20 "$(data)/server.log" >&2; fail "the server did not start"; }
 }
 
 stop_server() {
-	pg pg_ctl -D "$data" -m fast -w stop >/dev/null
+	pg pg_ctl -D "$(data)" -m fast -w stop >/dev/null
+}
+
+kill_server() {
+	as_server_user kill -9 "$(as_server_user head -n 1 "$(data)/postmaster.pid")"
 }

@@ -46,6 +46,7 @@ as_server_user() {
 	fi
 }
 
+# make_workplace [DIRECTORY]: without one, temporary: removed at exit.
 make_workplace() {
 	local base=${TMPDIR:-/tmp}
 
@@ -53,12 +54,13 @@ make_workplace() {
 	if [ "$(id -u)" -eq 0 ] || [ ${#base} -gt 40 ]; then
 		base=/tmp
 	fi
-	work=$(mktemp -d "$base/eventbus.XXXXXX")
+	keep_work=${1:-${KEEP:-}}
+	work=${1:-$(mktemp -d "$base/eventbus.XXXXXX")}
 	trap clean_workplace EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	mkdir -p "$work/run"
 	chmod 755 "$work"
-	mkdir "$work/run"
 	[ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$work/run"
 	export TMPDIR=/tmp
 }
@@ -69,26 +71,36 @@ our_processes() {
 
 	for exe in /proc/[0-9]*/exe; do
 		case $(readlink "$exe" 2>/dev/null || :) in
-			"$work"/pg/*) exe=${exe#/proc/}; echo "${exe%/exe}" ;;
+			"$work"/pg/*/postgres) exe=${exe#/proc/}; echo "${exe%/exe}" ;;
 		esac
 	done
 }
 
+# Ends processes by a fast shutdown first, then by force.
+stop_processes() {
+	local signal pids
+
+	for signal in INT QUIT KILL; do
+		pids=$(our_processes)
+		[ -n "$pids" ] || return 0
+		kill -"$signal" $pids 2>/dev/null || :
+		for _ in {1..25}; do
+			[ -n "$(our_processes)" ] || return 0
+			sleep 0.2
+		done
+	done
+}
+
 clean_workplace() {
-	local status=$? pids
+	local status=$?
 
 	trap '' INT TERM HUP
 	restore_default_cluster
-	pids=$(our_processes)
-	if [ -n "$pids" ]; then
-		kill -QUIT $pids 2>/dev/null || :
-		for _ in 1 2 3 4 5 6 7 8 9 10; do
-			pids=$(our_processes)
-			[ -n "$pids" ] || break
-			sleep 0.2
-		done
-		[ -z "$pids" ] || kill -KILL $pids 2>/dev/null || :
+	stop_processes
+	if [ -z "$keep_work" ]; then
+		rm -rf "$work"
+	elif [ -n "${KEEP:-}" ]; then
+		say "kept $work"
 	fi
-	rm -rf "$work"
 	exit "$status"
 }
