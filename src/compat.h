@@ -9,6 +9,7 @@
 #ifndef EB_COMPAT_H
 #define EB_COMPAT_H
 
+#include "access/genam.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 
