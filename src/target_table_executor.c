@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * target_table_executor.c
+ *		INSERT ... SELECT into anything that takes INSERT.
+ *
+ * Triggers, foreign keys, row security, rules, partitions, generated columns,
+ * foreign tables, views, ON CONFLICT: all of it is the executor's. The source
+ * rows of a call go into a tuplestore that the statement scans under a name
+ * of its own, as triggers see their transition tables. So the rows keep their
+ * order and types, and the plan is the same for any number of rows and is
+ * saved.
+ *
+ * Triggers at the end of the statement fire within the call. Deferred ones do
+ * too, once the caller has made all constraints of its transaction IMMEDIATE.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "target_table.h"
+
+/* what the statement calls the source rows */
+#define SOURCE_NAME		"eventbus_delivery"
+
+/* planned for so many rows; nothing but cost estimates depends on it */
+#define SOURCE_ROWS		100
+
+static SPIPlanPtr prepare(Relation rel, const EbTableMap *map,
+						  bool ignore_conflicts);
+static char *insert_statement(Relation rel, const EbTableMap *map,
+							  bool ignore_conflicts);
+static void append_columns(StringInfo sql, Relation rel,
+						   const EbTableMap *map);
+static void append_values(StringInfo sql, Relation rel,
+						  const EbTableMap *map);
+static void register_source(Tuplestorestate *rows);
+static Tuplestorestate *store_rows(const EbTableSource *source);
+
+/*
+ * Prepares the statement for rel, which the caller has open and locked, and
+ * returns the saved plan, to be freed with SPI_freeplan(). Raises an error
+ * where rel does not take such an INSERT.
+ */
+SPIPlanPtr
+eb_table_executor_prepare(Relation rel, const EbTableMap *map,
+						  bool ignore_conflicts)
+{
+	SPIPlanPtr	plan;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	plan = prepare(rel, map, ignore_conflicts);
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	SPI_finish();
+	return plan;
+}
+
+/* Only finds out whether rel takes the statement; raises an error if not. */
+void
+eb_table_executor_check(Relation rel, const EbTableMap *map,
+						bool ignore_conflicts)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	prepare(rel, map, ignore_conflicts);
+	SPI_finish();
+}
+
+/* Within SPI: parses, analyzes and rewrites the statement. */
+static SPIPlanPtr
+prepare(Relation rel, const EbTableMap *map, bool ignore_conflicts)
+{
+	SPIPlanPtr	plan;
+
+	register_source(NULL);
+	plan = SPI_prepare(insert_statement(rel, map, ignore_conflicts), 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s",
+			 SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* INSERT INTO s.t (columns) SELECT values FROM source */
+static char *
+insert_statement(Relation rel, const EbTableMap *map, bool ignore_conflicts)
+{
+	const char *schema = get_namespace_name(RelationGetNamespace(rel));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (",
+					 quote_qualified_identifier(schema,
+												RelationGetRelationName(rel)));
+	append_columns(&sql, rel, map);
+	appendStringInfoString(&sql, ") SELECT ");
+	append_values(&sql, rel, map);
+	appendStringInfoString(&sql, " FROM " SOURCE_NAME " s");
+	if (ignore_conflicts)
+		appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
+	return sql.data;
+}
+
+static void
+append_columns(StringInfo sql, Relation rel, const EbTableMap *map)
+{
+	for (int i = 0; i < map->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  map->columns[i].attnum - 1);
+
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(att->attname)));
+	}
+}
+
+/* The fields, with a cast to the bare type where assignment does not do. */
+static void
+append_values(StringInfo sql, Relation rel, const EbTableMap *map)
+{
+	TupleDesc	fields = eb_table_source_desc();
+
+	for (int i = 0; i < map->ncolumns; i++)
+	{
+		const EbTableColumn *column = &map->columns[i];
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  column->attnum - 1);
+		Form_pg_attribute field = TupleDescAttr(fields, column->field - 1);
+		const char *name = quote_identifier(NameStr(field->attname));
+
+		if (i > 0)
+			appendStringInfoString(sql, ", ");
+		if (column->explicit_cast)
+			appendStringInfo(sql, "CAST(s.%s AS %s)", name,
+							 format_type_extended(att->atttypid, -1,
+												  FORMAT_TYPE_FORCE_QUALIFY));
+		else
+			appendStringInfo(sql, "s.%s", name);
+	}
+}
+
+/*
+ * Makes rows known to the statements of this SPI connection; NULL where they
+ * are only parsed.
+ */
+static void
+register_source(Tuplestorestate *rows)
+{
+	EphemeralNamedRelation enr = palloc0(sizeof(*enr));
+
+	enr->md.name = SOURCE_NAME;
+	enr->md.tupdesc = eb_table_source_desc();
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = SOURCE_ROWS;
+	enr->reldata = rows;
+	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed");
+}
+
+/*
+ * Inserts all rows of source in order, by a plan of
+ * eb_table_executor_prepare(). Raises the first error met.
+ */
+void
+eb_table_executor_insert(SPIPlanPtr plan, const EbTableSource *source)
+{
+	Tuplestorestate *rows = store_rows(source);
+	int			result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	register_source(rows);
+	result = SPI_execute_plan(plan, NULL, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s",
+			 SPI_result_code_string(result));
+	SPI_finish();
+	tuplestore_end(rows);
+}
+
+/* A tuplestore of the source rows, in CurrentMemoryContext. */
+static Tuplestorestate *
+store_rows(const EbTableSource *source)
+{
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	TupleDesc	desc = eb_table_source_desc();
+	MemoryContext rowcontext;
+	Datum		values[EB_TABLE_NFIELDS];
+	bool		nulls[EB_TABLE_NFIELDS];
+
+	rowcontext = AllocSetContextCreate(CurrentMemoryContext,
+									   "eventbus source row",
+									   ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < source->nitems; i++)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(rowcontext);
+
+		eb_table_source_row(source, i, values, nulls);
+		MemoryContextSwitchTo(oldcontext);
+		tuplestore_putvalues(rows, desc, values, nulls);
+		MemoryContextReset(rowcontext);
+	}
+	MemoryContextDelete(rowcontext);
+	return rows;
+}
