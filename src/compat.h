@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "catalog/pg_namespace.h"
+#include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
@@ -91,6 +92,27 @@ eb_init_range_table(EState *estate, Relation rel, Bitmapset *inserted_cols)
 	ExecInitRangeTable(estate, list_make1(rte), perminfos);
 #else
 	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
+
+/* What an action of the JSON parser returns (16 lets it say that it failed). */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType EbJsonActionResult;
+#define EB_JSON_ACTION_DONE()	return JSON_SUCCESS
+#else
+typedef void EbJsonActionResult;
+#define EB_JSON_ACTION_DONE()	return
+#endif
+
+/* A JSON lexer that resolves escapes (17 adds the place to make it in). */
+static inline JsonLexContext *
+eb_make_json_lexer(const char *text, int len, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, len, encoding, true);
+#else
+	return makeJsonLexContextCstringLen(unconstify(char *, text), len,
+										encoding, true);
 #endif
 }
 

@@ -53,7 +53,8 @@ typedef struct EbEvent
 	TimestampTz ingested_at;
 	TimestampTz time;
 	pg_uuid_t	id;
-	text	   *source;			/* may be packed (short header): use the _ANY macros */
+	text	   *source;			/* may be packed (short header): use the _ANY
+								 * macros */
 	text	   *detail_type;
 	ArrayType  *resources;		/* of text, NULL: none */
 	Jsonb	   *detail;			/* never toasted here */
@@ -70,7 +71,10 @@ typedef struct EbEvent
  */
 extern void eb_event_from_slot(TupleTableSlot *slot, EbEvent *event);
 
-/* The inverse: stores all columns in a virtual slot (not copied). */
+/*
+ * The inverse: fills the columns of an empty slot, without copying what they
+ * point to; the caller stores it.
+ */
 extern void eb_event_to_slot(const EbEvent *event, int32 generation,
 							 TupleTableSlot *slot);
 

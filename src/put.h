@@ -10,12 +10,21 @@
 
 #include "event_row.h"
 
+/* An event whose time is this gets that of the call. */
+#define EB_TIME_OF_CALL		DT_NOBEGIN
+
+/*
+ * Raises the server's own error (25006) where nothing can be put: a standby,
+ * a read-only transaction. command is what the message names.
+ */
+extern void eb_put_check_writable(const char *command);
+
 /*
  * Appends events[0..n) in order as one call: sets xid, seq, ord, ingested_at
- * and id of each (and time, where it is 0), inserts them into the current leaf
- * of the log and asks for the router to be woken at commit. The caller has
- * validated the entries and checked the rights. Errors: no leaf fits the time
- * (55000), standby or read-only transaction (25006).
+ * and id of each (and time, where it is EB_TIME_OF_CALL), inserts them into
+ * the current leaf of the log and asks for the router to be woken at commit.
+ * The caller has validated the entries and checked the rights. Errors: no
+ * leaf fits the time (55000), standby or read-only transaction (25006).
  */
 extern void eb_put_insert(EbEvent *events, int n);
 

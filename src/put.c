@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * put.c
+ *		Appends events to the log, in the caller's transaction.
+ *
+ * This is all that publishing costs the publisher: find the current leaf,
+ * stamp the events, multi-insert them, maintain the leaf's indexes. No rule
+ * is looked at, nobody is notified, and no lock is taken beyond those of an
+ * INSERT (RowExclusiveLock on the leaf, until the end of the transaction).
+ * The relation is opened and closed in each call, so that nothing stands in
+ * the way of DDL later in the same transaction. At commit the router's latch
+ * is set (wake.c); an aborted transaction or savepoint leaves dead rows, which
+ * nobody ever sees.
+ *
+ * The order of what a call takes matters. First the transaction's xid, then
+ * the clock: so an event that falls into a leaf has an xid from before that
+ * leaf's end, which is what sealing relies on (maintenance.c). Then the leaf,
+ * and its lock; then seq, one for the whole call.
+ *
+ * The leaf is written with the rights of this module, not of the caller:
+ * EXECUTE on the functions that lead here is the right to publish. Nothing of
+ * a user's runs on the way, as the leaf belongs to the extension. What its
+ * owner adds to a leaf is treated like this: indexes of every kind are kept
+ * right (expressions and predicates run as the caller, as in any INSERT),
+ * unique ones are enforced at once even if declared deferrable; triggers,
+ * CHECK constraints, rules and row security are not looked at.
+ *
+ * A call needs memory for its events and for one chunk of tuples.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "append.h"
+#include "partition.h"
+#include "put.h"
+#include "shmem.h"
+#include "uuid7.h"
+#include "wake.h"
+
+/* How many ids are made from one call for random bytes. */
+#define ID_BATCH	128
+
+/* How long to wait for the worker to make a leaf, and between two looks. */
+#define LEAF_TIMEOUT_MS	2000
+#define LEAF_POLL_MS	10
+
+static Relation open_leaf(TimestampTz *at);
+static bool wait_for_leaf(int *waited_ms);
+static void report_no_leaf(TimestampTz at) pg_attribute_noreturn();
+static void stamp_events(EbEvent *events, int n, FullTransactionId xid,
+						 TimestampTz at);
+static void append_events(Relation leaf, EbEvent *events, int n);
+
+void
+eb_put_check_writable(const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandDuringRecovery(command);
+	PreventCommandIfParallelMode(command);
+}
+
+void
+eb_put_insert(EbEvent *events, int n)
+{
+	FullTransactionId xid;
+	TimestampTz at;
+	Relation	leaf;
+
+	eb_put_check_writable("eb_put_events()");
+	if (n == 0)
+		return;
+
+	/* the xid before the clock: see above */
+	xid = GetTopFullTransactionId();
+	leaf = open_leaf(&at);
+	stamp_events(events, n, xid, at);
+	append_events(leaf, events, n);
+	table_close(leaf, NoLock);
+	eb_wake_at_commit();
+}
+
+/* --- the leaf ----------------------------------------------------------- */
+
+/* Opens the leaf of now, and says in *at what time it is. */
+static Relation
+open_leaf(TimestampTz *at)
+{
+	int			waited_ms = 0;
+
+	if (eb_generation() == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("event log is not active in this database"),
+				 errdetail("The log came here with a copy of another cluster.")));
+	do
+	{
+		Relation	leaf;
+
+		*at = GetCurrentTimestamp();
+		leaf = eb_leaf_open(EB_LOG_EVENTS, at);
+		if (leaf != NULL)
+		{
+			if (RelationGetNumberOfAttributes(leaf) != EB_EVENT_NCOLUMNS)
+				elog(ERROR, "partition \"%s\" of the event log has %d columns",
+					 RelationGetRelationName(leaf),
+					 RelationGetNumberOfAttributes(leaf));
+			return leaf;
+		}
+		eb_wake_for_maintenance();
+	} while (wait_for_leaf(&waited_ms));
+	report_no_leaf(*at);
+}
+
+/*
+ * Waits a little for the worker. False when it is of no use to wait (longer).
+ * The caller's transaction does no DDL itself: it would hold the locks of a
+ * partition's creation until its end, in the way of every other publisher.
+ */
+static bool
+wait_for_leaf(int *waited_ms)
+{
+	if (eb_shared == NULL || eb_shmem_database(MyDatabaseId) == NULL ||
+		*waited_ms >= LEAF_TIMEOUT_MS)
+		return false;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 LEAF_POLL_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	AcceptInvalidationMessages();
+	*waited_ms += LEAF_POLL_MS;
+	return true;
+}
+
+static void
+report_no_leaf(TimestampTz at)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("event log has no partition for the current time"),
+			 errdetail("The time is %s.", timestamptz_to_str(at)),
+			 errhint("Run \"SELECT eb_run_maintenance()\" to make partitions.")));
+}
+
+/* --- events ------------------------------------------------------------- */
+
+/* Sets what the call gives its events. */
+static void
+stamp_events(EbEvent *events, int n, FullTransactionId xid, TimestampTz at)
+{
+	uint8		random[ID_BATCH][EB_UUID7_RANDOM_LEN];
+	int64		seq = nextval_internal(eb_relation_oid("put_seq"), false);
+
+	for (int i = 0; i < n; i++)
+	{
+		EbEvent    *event = &events[i];
+
+		if (i % ID_BATCH == 0 &&
+			!pg_strong_random(random, Min(n - i, ID_BATCH) *
+							  EB_UUID7_RANDOM_LEN))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		event->xid = xid;
+		event->seq = seq;
+		event->ord = i;
+		event->ingested_at = at;
+		if (event->time == EB_TIME_OF_CALL)
+			event->time = at;
+		eb_uuid7_make(at, random[i % ID_BATCH], &event->id);
+	}
+}
+
+static void
+append_events(Relation leaf, EbEvent *events, int n)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "eventbus put",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_context = MemoryContextSwitchTo(context);
+	int32		generation = eb_generation();
+	EbAppender *appender = eb_append_begin(leaf);
+
+	for (int i = 0; i < n; i++)
+	{
+		eb_event_to_slot(&events[i], generation, eb_append_slot(appender));
+		eb_append_row(appender, VARSIZE(events[i].detail));
+	}
+	eb_append_end(appender);
+	MemoryContextSwitchTo(caller_context);
+	MemoryContextDelete(context);
+}
