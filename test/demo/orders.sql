@@ -3,23 +3,30 @@
 \echo '#    A rule is an event pattern; what matches goes to the rule''s targets, here tables.'
 \echo
 CREATE EXTENSION eventbus;
+\echo
 
-SELECT eb_create_event_bus('orders-event-bus') \g /dev/null
+\o /dev/null
+SELECT eb_create_event_bus('orders-event-bus');
+\o
 
 CREATE TABLE inventory  (id uuid PRIMARY KEY, "time" timestamptz, detail jsonb);
 CREATE TABLE email      (id uuid PRIMARY KEY, "time" timestamptz, detail jsonb);
 CREATE TABLE analytics  (id uuid PRIMARY KEY, "time" timestamptz, detail jsonb);
 
+\o /dev/null
 SELECT eb_put_rule('order-to-inventory', event_bus => 'orders-event-bus', event_pattern =>
-  '{"source": ["orders.service"], "detail-type": ["Order Placed"]}') \g /dev/null
+  '{"source": ["orders.service"], "detail-type": ["Order Placed"]}');
 SELECT eb_put_rule('high-value-order-email', event_bus => 'orders-event-bus', event_pattern =>
-  '{"source": ["orders.service"], "detail": {"totalAmount": [{"numeric": [">", 1000]}]}}') \g /dev/null
+  '{"source": ["orders.service"], "detail": {"totalAmount": [{"numeric": [">", 1000]}]}}');
 SELECT eb_put_rule('promo-code-analytics', event_bus => 'orders-event-bus', event_pattern =>
-  '{"source": ["orders.service"], "detail": {"metadata": {"promotionCode": [{"exists": true}]}}}') \g /dev/null
+  '{"source": ["orders.service"], "detail": {"metadata": {"promotionCode": [{"exists": true}]}}}');
+\o
 
-SELECT eb_put_target('order-to-inventory',     'inventory', 'table', 'inventory', event_bus => 'orders-event-bus') \g /dev/null
-SELECT eb_put_target('high-value-order-email', 'email',     'table', 'email',     event_bus => 'orders-event-bus') \g /dev/null
-SELECT eb_put_target('promo-code-analytics',   'analytics', 'table', 'analytics', event_bus => 'orders-event-bus') \g /dev/null
+\o /dev/null
+SELECT eb_put_target('order-to-inventory',     'inventory', 'table', 'inventory', event_bus => 'orders-event-bus');
+SELECT eb_put_target('high-value-order-email', 'email',     'table', 'email',     event_bus => 'orders-event-bus');
+SELECT eb_put_target('promo-code-analytics',   'analytics', 'table', 'analytics', event_bus => 'orders-event-bus');
+\o
 
 \echo
 \echo '# 2. Take three orders. The events are put in the transaction that stores the orders.'
@@ -34,6 +41,7 @@ INSERT INTO orders VALUES
 SELECT eb_put_event('orders.service', 'Order Placed', detail, event_bus => 'orders-event-bus') AS event_id FROM orders;
 COMMIT;
 
+\echo
 \echo '# 3. Take one more, and change our mind: no order, so no event, ever.'
 \echo
 BEGIN;
@@ -42,10 +50,13 @@ SELECT eb_put_event('orders.service', 'Order Placed', detail, event_bus => 'orde
   FROM orders WHERE order_id = 'ORD-4';
 ROLLBACK;
 
+\o /dev/null
 \echo '# 4. Each service finds its orders in its table, about a millisecond after the commit.'
 \echo '#    (An application need not wait; a demo does.)'
 \echo
-SELECT eb_wait_until_delivered(interval '10 s') \g /dev/null
+SELECT eb_wait_until_delivered(interval '10 s');
+\o
+\echo
 
 SELECT o.order_id, o.detail->'totalAmount' AS total, o.detail->'metadata'->>'promotionCode' AS promotion,
        EXISTS (SELECT FROM inventory t WHERE t.detail = o.detail) AS inventory,

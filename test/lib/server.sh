@@ -31,11 +31,7 @@ init_server() {
 	CONF
 }
 
-# A killed server's backends end by themselves, shortly after it.
 start_server() {
-	while [ -n "$(our_processes)" ]; do
-		sleep 0.05
-	done
 	pg pg_ctl -D "$(data)" -l "$(data)/server.log" -w start >/dev/null 2>&1 ||
 		{ tail -n 20 "$(data)/server.log" >&2; fail "the server did not start"; }
 }
@@ -44,6 +40,16 @@ stop_server() {
 	pg pg_ctl -D "$(data)" -m fast -w stop >/dev/null
 }
 
+# Pulls the plug, and returns when nothing of the server is left: where nobody
+# reaps the dead postmaster (containers), its lock files would seem to be alive.
 kill_server() {
-	as_server_user kill -9 "$(as_server_user head -n 1 "$(data)/postmaster.pid")"
+	local pid
+
+	pid=$(as_server_user head -n 1 "$(data)/postmaster.pid")
+	as_server_user kill -9 "$pid"
+	for _ in {1..100}; do
+		[ -n "$(our_processes)" ] || [ -d "/proc/$pid" ] || return 0
+		sleep 0.02
+	done
+	rm -f "$(data)/postmaster.pid" "$work"/run/.s.PGSQL.*.lock
 }
