@@ -4,9 +4,11 @@
  *		Event buses, rules and targets: read, write, cache, invalidate.
  *
  * The only module that touches eventbus.event_bus, eventbus.rule and
- * eventbus.target. Reads come from a cache per process that a change of any
- * of these tables (also by COPY) invalidates; what a caller gets back stays
- * valid until its transaction ends or it calls CommandCounterIncrement().
+ * eventbus.target; changes are in catalog_write.h. Reads come from a cache per
+ * process that a change of any of these tables (also by COPY) invalidates;
+ * what a caller gets back stays valid until its transaction ends or it calls
+ * CommandCounterIncrement() (in a background worker: until the transaction
+ * ends). Call inside a transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,6 +48,9 @@ extern bool eb_catalog_find_bus(const char *name, int len, int32 *bus_id);
 
 /* The name of a bus, also of a deleted one; NULL when it never existed. */
 extern const char *eb_catalog_bus_name(int32 bus_id);
+
+/* A rule by number, NULL when it is gone. */
+extern const EbRule *eb_catalog_rule(int32 rule_id);
 
 /* A target by number, NULL when it is gone. */
 extern const EbTarget *eb_catalog_target(int32 target_id);

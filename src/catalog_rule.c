@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_rule.c
+ *		Rules: put, enable, disable, delete, describe.
+ *
+ * Who locks what: a put locks the bus's row FOR KEY SHARE (see catalog_bus.c),
+ * then the rule's row FOR NO KEY UPDATE; whoever changes targets locks the
+ * rule's row FOR KEY SHARE, whoever deletes the rule FOR UPDATE, and looks for
+ * targets only then. So puts of a rule do not wait for puts of its targets,
+ * and no target is left without its rule. Two creators of one rule meet in the
+ * unique index: the later one finds the rule there and replaces it.
+ *
+ * A rule belongs to the role that created it: its targets are used with that
+ * role's rights, so only who has these may change the rule or its targets. A
+ * rule whose role was dropped belongs to whichever superuser puts it again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#include "arn.h"
+#include "catalog_sql.h"
+#include "catalog_write.h"
+#include "json_build.h"
+
+static void
+missing_error(const EbRuleRef *rule)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("Rule %s does not exist on EventBus %s.",
+					rule->name, rule->bus.name)));
+}
+
+/*
+ * Finds the rule of that name on rule->bus, locked by the clause given, and
+ * fills in the rest of *rule. False when there is none; an error when it is
+ * another role's.
+ */
+static bool
+lock_rule(EbRuleRef *rule, const char *name, const char *lock)
+{
+	EbSqlArg	args[] = {eb_sql_int(rule->bus.bus_id), eb_sql_text(name)};
+	EbSqlRow	row;
+	char	   *command = psprintf("SELECT rule_id, owner FROM eventbus.rule"
+								   " WHERE bus_id OPERATOR(pg_catalog.=) $1"
+								   " AND name OPERATOR(pg_catalog.=) $2 %s",
+								   lock);
+
+	rule->name = name;
+	if (eb_sql_run(command, 2, args, &row) == 0)
+		return false;
+	rule->rule_id = DatumGetInt32(row.values[0]);
+	rule->owner = eb_sql_cstring(&row, 1);
+	eb_catalog_check_owner(rule->owner, "rule", name);
+	return true;
+}
+
+static void
+check_state(const char *state)
+{
+	if (state == NULL)
+		eb_arn_null_error("state");
+	if (strcmp(state, "ENABLED") != 0 && strcmp(state, "DISABLED") != 0 &&
+		strcmp(state, "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("1 validation error detected: Value '%s' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS]",
+						state)));
+}
+
+/* The owner of a new rule, or of one that has lost its own. */
+static const char *
+current_role(void)
+{
+	return GetUserNameFromId(GetUserId(), false);
+}
+
+static void
+update_rule(const EbRuleSpec *spec, EbRuleRef *rule)
+{
+	EbSqlArg	args[5];
+
+	if (!OidIsValid(get_role_oid(rule->owner, true)))
+		rule->owner = current_role();
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_jsonb(spec->event_pattern);
+	args[2] = eb_sql_text(spec->state);
+	args[3] = eb_sql_text(spec->description);
+	args[4] = eb_sql_text(rule->owner);
+	eb_sql_run("UPDATE eventbus.rule SET event_pattern = $2, state = $3,"
+			   " description = $4, owner = $5"
+			   " WHERE rule_id OPERATOR(pg_catalog.=) $1", 5, args, NULL);
+}
+
+/* False when somebody else has just created it. */
+static bool
+insert_rule(const EbRuleSpec *spec, EbRuleRef *rule)
+{
+	EbSqlArg	args[6];
+	EbSqlRow	row;
+
+	rule->owner = current_role();
+	args[0] = eb_sql_int(rule->bus.bus_id);
+	args[1] = eb_sql_text(spec->name);
+	args[2] = eb_sql_jsonb(spec->event_pattern);
+	args[3] = eb_sql_text(spec->state);
+	args[4] = eb_sql_text(spec->description);
+	args[5] = eb_sql_text(rule->owner);
+	if (eb_sql_run("INSERT INTO eventbus.rule (bus_id, name, event_pattern,"
+				   " state, description, owner)"
+				   " VALUES ($1, $2, $3, $4, $5, $6)"
+				   " ON CONFLICT (bus_id, name) DO NOTHING RETURNING rule_id",
+				   6, args, &row) == 0)
+		return false;
+	rule->rule_id = DatumGetInt32(row.values[0]);
+	return true;
+}
+
+void
+eb_catalog_put_rule(const EbRuleSpec *spec, EbRuleRef *rule)
+{
+	eb_arn_check_name(spec->name, "name", EB_MAX_RULE_NAME, false);
+	eb_arn_check_description(spec->description);
+	check_state(spec->state);
+	eb_catalog_get_bus(spec->event_bus, true, &rule->bus);
+
+	for (;;)
+	{
+		if (lock_rule(rule, spec->name, "FOR NO KEY UPDATE"))
+		{
+			update_rule(spec, rule);
+			return;
+		}
+		if (insert_rule(spec, rule))
+			return;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+void
+eb_catalog_set_rule_state(const char *name, const char *event_bus,
+						  const char *state)
+{
+	EbRuleRef	rule;
+	EbSqlArg	args[2];
+
+	eb_arn_check_name(name, "name", EB_MAX_RULE_NAME, false);
+	eb_catalog_get_bus(event_bus, false, &rule.bus);
+	if (!lock_rule(&rule, name, "FOR NO KEY UPDATE"))
+		missing_error(&rule);
+
+	args[0] = eb_sql_int(rule.rule_id);
+	args[1] = eb_sql_text(state);
+	eb_sql_run("UPDATE eventbus.rule SET state = $2"
+			   " WHERE rule_id OPERATOR(pg_catalog.=) $1"
+			   " AND state OPERATOR(pg_catalog.<>) $2", 2, args, NULL);
+}
+
+void
+eb_catalog_delete_rule(const char *name, const char *event_bus)
+{
+	EbRuleRef	rule;
+	EbSqlArg	arg;
+
+	eb_arn_check_name(name, "name", EB_MAX_RULE_NAME, false);
+	eb_catalog_get_bus(event_bus, false, &rule.bus);
+	if (!lock_rule(&rule, name, "FOR UPDATE"))
+		return;
+
+	arg = eb_sql_int(rule.rule_id);
+	if (eb_sql_run("SELECT FROM eventbus.target"
+				   " WHERE rule_id OPERATOR(pg_catalog.=) $1 LIMIT 1",
+				   1, &arg, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("Rule can't be deleted since it has targets."),
+				 errhint("Remove them with eb_remove_targets() first.")));
+	eb_sql_run("DELETE FROM eventbus.rule"
+			   " WHERE rule_id OPERATOR(pg_catalog.=) $1", 1, &arg, NULL);
+}
+
+Jsonb *
+eb_catalog_describe_rule(const char *name, const char *event_bus)
+{
+	EbRuleRef	rule = {.name = name};
+	EbJson		json = {0};
+	EbSqlArg	args[2];
+	EbSqlRow	row;
+
+	eb_arn_check_name(name, "name", EB_MAX_RULE_NAME, false);
+	eb_catalog_get_bus(event_bus, false, &rule.bus);
+	args[0] = eb_sql_int(rule.bus.bus_id);
+	args[1] = eb_sql_text(name);
+	if (eb_sql_run("SELECT event_pattern, state, description, owner"
+				   " FROM eventbus.rule"
+				   " WHERE bus_id OPERATOR(pg_catalog.=) $1"
+				   " AND name OPERATOR(pg_catalog.=) $2",
+				   2, args, &row) == 0)
+		missing_error(&rule);
+
+	eb_json_begin(&json);
+	eb_json_add_text(&json, "Name", name);
+	eb_json_add_text(&json, "Arn", eb_arn_of_rule(rule.bus.name, name));
+	eb_json_add_jsonb(&json, "EventPattern",
+					  row.nulls[0] ? NULL : DatumGetJsonbP(row.values[0]));
+	eb_json_add_text(&json, "State", eb_sql_cstring(&row, 1));
+	eb_json_add_text(&json, "Description", eb_sql_cstring(&row, 2));
+	eb_json_add_text(&json, "EventBusName", rule.bus.name);
+	eb_json_add_text(&json, "CreatedBy", eb_sql_cstring(&row, 3));
+	eb_json_end(&json);
+	return eb_json_result(&json);
+}
+
+void
+eb_catalog_get_rule(const char *name, const char *event_bus, EbRuleRef *rule)
+{
+	eb_arn_check_name(name, "rule", EB_MAX_RULE_NAME, false);
+	eb_catalog_get_bus(event_bus, false, &rule->bus);
+	if (!lock_rule(rule, name, "FOR KEY SHARE"))
+		missing_error(rule);
+}

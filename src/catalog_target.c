@@ -1,0 +1,111 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_target.c
+ *		Targets: put, remove; and the positions that come and go with them.
+ *
+ * A target has one row in eventbus.target_positions from its creation on: what
+ * the router matches from then on is delivered to it. A replaced target keeps
+ * target_id and position, so nothing is lost or repeated, and its failures are
+ * forgotten, so that it is tried at once.
+ *
+ * Who locks what: the caller holds the rule's row FOR KEY SHARE
+ * (eb_catalog_get_rule), so the rule stays. A dispatcher updates the position
+ * at the end of its batch; the commands here wait for it and then act on the
+ * new version of the row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "catalog_sql.h"
+#include "catalog_write.h"
+#include "partition.h"
+
+/* True when there is one of that id, which is replaced. */
+static bool
+update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
+{
+	EbSqlArg	args[5];
+	EbSqlRow	row;
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_text(spec->id);
+	args[2] = eb_sql_text(spec->type);
+	args[3] = eb_sql_text(spec->resource);
+	args[4] = eb_sql_jsonb(spec->parameters);
+	if (eb_sql_run("UPDATE eventbus.target"
+				   " SET type = $3, resource = $4, parameters = $5"
+				   " WHERE rule_id OPERATOR(pg_catalog.=) $1"
+				   " AND id OPERATOR(pg_catalog.=) $2 RETURNING target_id",
+				   5, args, &row) == 0)
+		return false;
+
+	args[0] = eb_sql_int(DatumGetInt32(row.values[0]));
+	eb_sql_run("UPDATE eventbus.target_positions SET attempts = 0,"
+			   " state = 'ok', last_error = NULL, last_error_at = NULL"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
+	return true;
+}
+
+/* False when somebody else has just created it. */
+static bool
+insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
+{
+	int32		generation = eb_generation();
+	EbSqlArg	args[5];
+	EbSqlRow	row;
+
+	if (generation == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot create a target while the event log is parked"),
+				 errdetail("The log of this database was restored or copied from another one.")));
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_text(spec->id);
+	args[2] = eb_sql_text(spec->type);
+	args[3] = eb_sql_text(spec->resource);
+	args[4] = eb_sql_jsonb(spec->parameters);
+	if (eb_sql_run("INSERT INTO eventbus.target"
+				   " (rule_id, id, type, resource, parameters)"
+				   " VALUES ($1, $2, $3, $4, $5)"
+				   " ON CONFLICT (rule_id, id) DO NOTHING RETURNING target_id",
+				   5, args, &row) == 0)
+		return false;
+
+	args[0] = eb_sql_int(generation);
+	args[1] = eb_sql_int(DatumGetInt32(row.values[0]));
+	eb_sql_run("INSERT INTO eventbus.target_positions (generation, target_id,"
+			   " position, delivered, dead_lettered, attempts, state)"
+			   " VALUES ($1, $2, 0, 0, 0, 0, 'ok')", 2, args, NULL);
+	return true;
+}
+
+void
+eb_catalog_put_target(const EbRuleRef *rule, const EbTargetSpec *spec)
+{
+	while (!update_target(rule, spec) && !insert_target(rule, spec))
+		CHECK_FOR_INTERRUPTS();
+}
+
+bool
+eb_catalog_remove_target(const EbRuleRef *rule, const char *id)
+{
+	EbSqlArg	args[2];
+	EbSqlRow	row;
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_text(id);
+	if (eb_sql_run("DELETE FROM eventbus.target"
+				   " WHERE rule_id OPERATOR(pg_catalog.=) $1"
+				   " AND id OPERATOR(pg_catalog.=) $2 RETURNING target_id",
+				   2, args, &row) == 0)
+		return false;
+
+	args[0] = eb_sql_int(DatumGetInt32(row.values[0]));
+	eb_sql_run("DELETE FROM eventbus.target_positions"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
+	return true;
+}
