@@ -77,7 +77,18 @@ eb_arn_null_error(const char *member)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 /* EventBridge's text */
 			 errmsg("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
+					member)));
+}
+
+void
+eb_arn_empty_error(const char *member)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+	/* EventBridge's text */
+			 errmsg("1 validation error detected: Value '[]' at '%s' failed to satisfy constraint: Member must have length greater than or equal to 1",
 					member)));
 }
 
@@ -98,6 +109,7 @@ report_failures(StringInfo failures, int count)
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 /* EventBridge's text */
 				 errmsg("%d validation error%s detected: %s",
 						count, count == 1 ? "" : "s", failures->data)));
 	pfree(failures->data);

@@ -40,4 +40,7 @@ extern void eb_arn_check_description(const char *value);
 /* Raises the error for a parameter that must be given (22004). */
 extern void eb_arn_null_error(const char *member);
 
+/* Raises the error for a list that must have members (22023). */
+extern void eb_arn_empty_error(const char *member);
+
 #endif							/* EB_ARN_H */

@@ -86,39 +86,39 @@ typedef struct NameKey
 	Size		len;
 } NameKey;
 
-typedef struct BusNameEntry
+typedef struct BusNameItem
 {
 	NameKey		key;
 	int32		bus_id;
-} BusNameEntry;
+} BusNameItem;
 
-typedef struct BusEntry
+typedef struct BusItem
 {
 	int32		bus_id;
 	const char *name;
 	bool		deleted;
-} BusEntry;
+} BusItem;
 
-typedef struct RuleEntry
+typedef struct RuleItem
 {
 	int32		rule_id;
 	EbRule	   *rule;
-} RuleEntry;
+} RuleItem;
 
-typedef struct TargetEntry
+typedef struct TargetItem
 {
 	int32		target_id;
 	EbTarget   *target;
-} TargetEntry;
+} TargetItem;
 
 typedef struct Catalog
 {
 	MemoryContext context;		/* holds everything, this struct too */
 	uint64		invalidations;	/* count before the snapshot was taken */
-	HTAB	   *buses_by_name;	/* of BusNameEntry; not deleted ones */
-	HTAB	   *buses;			/* of BusEntry, by bus_id; deleted ones too */
-	HTAB	   *rules_by_id;	/* of RuleEntry */
-	HTAB	   *targets;		/* of TargetEntry, by target_id */
+	HTAB	   *buses_by_name;	/* of BusNameItem; not deleted ones */
+	HTAB	   *buses;			/* of BusItem, by bus_id; deleted ones too */
+	HTAB	   *rules_by_id;	/* of RuleItem */
+	HTAB	   *targets;		/* of TargetItem, by target_id */
 	List	   *rules;			/* of EbRule *, by bus_id, rule_id */
 } Catalog;
 
@@ -195,7 +195,7 @@ make_name_table(MemoryContext context)
 {
 	HASHCTL		ctl = {
 		.keysize = sizeof(NameKey),
-		.entrysize = sizeof(BusNameEntry),
+		.entrysize = sizeof(BusNameItem),
 		.hash = hash_name,
 		.match = match_names,
 		.hcxt = context
@@ -225,8 +225,8 @@ static void
 bus_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		bus_id = DatumGetInt32(values[0]);
-	BusEntry   *bus = hash_search(catalog->buses, &bus_id, HASH_ENTER, NULL);
-	BusNameEntry *named;
+	BusItem   *bus = hash_search(catalog->buses, &bus_id, HASH_ENTER, NULL);
+	BusNameItem *named;
 	NameKey		key;
 
 	bus->name = TextDatumGetCString(values[1]);
@@ -244,8 +244,8 @@ static void
 rule_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		bus_id = DatumGetInt32(values[1]);
-	BusEntry   *bus = hash_search(catalog->buses, &bus_id, HASH_FIND, NULL);
-	RuleEntry  *entry;
+	BusItem   *bus = hash_search(catalog->buses, &bus_id, HASH_FIND, NULL);
+	RuleItem  *entry;
 	EbRule	   *rule;
 
 	if (bus == NULL || bus->deleted)
@@ -270,9 +270,9 @@ static void
 target_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		rule_id = DatumGetInt32(values[1]);
-	RuleEntry  *rule = hash_search(catalog->rules_by_id, &rule_id, HASH_FIND,
+	RuleItem  *rule = hash_search(catalog->rules_by_id, &rule_id, HASH_FIND,
 								   NULL);
-	TargetEntry *entry;
+	TargetItem *entry;
 	EbTarget   *target;
 
 	if (rule == NULL)
@@ -367,16 +367,16 @@ make_catalog(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	Catalog    *catalog = MemoryContextAllocZero(context, sizeof(Catalog));
 	int32		default_id = EB_DEFAULT_BUS_ID;
-	BusEntry   *bus;
+	BusItem   *bus;
 
 	catalog->context = context;
 	catalog->buses_by_name = make_name_table(context);
 	catalog->buses = make_number_table(context, "eventbus buses",
-									   sizeof(BusEntry));
+									   sizeof(BusItem));
 	catalog->rules_by_id = make_number_table(context, "eventbus rules",
-											 sizeof(RuleEntry));
+											 sizeof(RuleItem));
 	catalog->targets = make_number_table(context, "eventbus targets",
-										 sizeof(TargetEntry));
+										 sizeof(TargetItem));
 
 	bus = hash_search(catalog->buses, &default_id, HASH_ENTER, NULL);
 	bus->name = EB_DEFAULT_BUS_NAME;
@@ -497,7 +497,7 @@ bool
 eb_catalog_find_bus(const char *name, int len, int32 *bus_id)
 {
 	NameKey		key;
-	BusNameEntry *entry;
+	BusNameItem *entry;
 	int			bare_len = len;
 
 	key.data = eb_arn_bus_name(name, &bare_len);
@@ -519,7 +519,7 @@ eb_catalog_find_bus(const char *name, int len, int32 *bus_id)
 const char *
 eb_catalog_bus_name(int32 bus_id)
 {
-	BusEntry   *entry;
+	BusItem   *entry;
 
 	if (bus_id == EB_DEFAULT_BUS_ID)
 		return EB_DEFAULT_BUS_NAME;
@@ -530,7 +530,7 @@ eb_catalog_bus_name(int32 bus_id)
 const EbRule *
 eb_catalog_rule(int32 rule_id)
 {
-	RuleEntry  *entry = hash_search(get_catalog()->rules_by_id, &rule_id,
+	RuleItem  *entry = hash_search(get_catalog()->rules_by_id, &rule_id,
 									HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->rule;
@@ -539,7 +539,7 @@ eb_catalog_rule(int32 rule_id)
 const EbTarget *
 eb_catalog_target(int32 target_id)
 {
-	TargetEntry *entry = hash_search(get_catalog()->targets, &target_id,
+	TargetItem *entry = hash_search(get_catalog()->targets, &target_id,
 									 HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->target;

@@ -18,11 +18,11 @@
 #include "utils/acl.h"
 #include "utils/timestamp.h"
 
+#include "answer.h"
 #include "arn.h"
 #include "catalog_sql.h"
 #include "catalog_write.h"
 #include "eventbus.h"
-#include "json_build.h"
 
 static bool
 is_default(const char *name)
@@ -35,6 +35,7 @@ exists_error(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 /* EventBridge's text */
 			 errmsg("Event bus %s already exists.", name)));
 }
 
@@ -43,6 +44,7 @@ missing_error(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 /* EventBridge's text */
 			 errmsg("Event bus %s does not exist.", name)));
 }
 
@@ -118,6 +120,7 @@ eb_catalog_create_bus(const char *name, const char *description)
 	if (strchr(name, '/') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 /* EventBridge's text */
 				 errmsg("Event bus name must not contain '/'.")));
 	if (is_default(name))
 		exists_error(name);
@@ -167,6 +170,7 @@ eb_catalog_delete_bus(const char *name)
 	if (is_default(bare))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 /* EventBridge's text */
 				 errmsg("Cannot delete event bus %s.", bare)));
 
 	if (!find_bus(bare, "FOR UPDATE", &bus))
@@ -179,6 +183,7 @@ eb_catalog_delete_bus(const char *name)
 				   1, &arg, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 /* EventBridge's text */
 				 errmsg("Event bus %s can't be deleted since it has rules.",
 						bare),
 				 errhint("Delete its rules with eb_delete_rule() first.")));
@@ -191,7 +196,7 @@ Jsonb *
 eb_catalog_describe_bus(const char *name)
 {
 	const char *bare = bare_name(name, "name");
-	EbJson		json = {0};
+	EbAnswer		answer = {0};
 	EbSqlArg	arg = eb_sql_text(bare);
 	EbSqlRow	row;
 	bool		has_row = !is_default(bare);
@@ -203,17 +208,17 @@ eb_catalog_describe_bus(const char *name)
 				   " AND deleted_at IS NULL", 1, &arg, &row) == 0)
 		missing_error(bare);
 
-	eb_json_begin(&json);
-	eb_json_add_text(&json, "Name", bare);
-	eb_json_add_text(&json, "Arn", eb_arn_of_bus(bare));
+	eb_answer_begin(&answer);
+	eb_answer_add_text(&answer, "Name", bare);
+	eb_answer_add_text(&answer, "Arn", eb_arn_of_bus(bare));
 	if (has_row)
 	{
-		eb_json_add_text(&json, "Description", eb_sql_cstring(&row, 0));
-		eb_json_add_time(&json, "CreationTime",
+		eb_answer_add_text(&answer, "Description", eb_sql_cstring(&row, 0));
+		eb_answer_add_time(&answer, "CreationTime",
 						 DatumGetTimestampTz(row.values[1]));
-		eb_json_add_time(&json, "LastModifiedTime",
+		eb_answer_add_time(&answer, "LastModifiedTime",
 						 DatumGetTimestampTz(row.values[2]));
 	}
-	eb_json_end(&json);
-	return eb_json_result(&json);
+	eb_answer_end(&answer);
+	return eb_answer_result(&answer);
 }

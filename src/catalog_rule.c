@@ -21,16 +21,17 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
+#include "answer.h"
 #include "arn.h"
 #include "catalog_sql.h"
 #include "catalog_write.h"
-#include "json_build.h"
 
 static void
 missing_error(const EbRuleRef *rule)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 /* EventBridge's text */
 			 errmsg("Rule %s does not exist on EventBus %s.",
 					rule->name, rule->bus.name)));
 }
@@ -68,6 +69,7 @@ check_state(const char *state)
 		strcmp(state, "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 /* EventBridge's text */
 				 errmsg("1 validation error detected: Value '%s' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS]",
 						state)));
 }
@@ -178,6 +180,7 @@ eb_catalog_delete_rule(const char *name, const char *event_bus)
 				   1, &arg, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 /* EventBridge's text */
 				 errmsg("Rule can't be deleted since it has targets."),
 				 errhint("Remove them with eb_remove_targets() first.")));
 	eb_sql_run("DELETE FROM eventbus.rule"
@@ -188,7 +191,7 @@ Jsonb *
 eb_catalog_describe_rule(const char *name, const char *event_bus)
 {
 	EbRuleRef	rule = {.name = name};
-	EbJson		json = {0};
+	EbAnswer		answer = {0};
 	EbSqlArg	args[2];
 	EbSqlRow	row;
 
@@ -203,17 +206,17 @@ eb_catalog_describe_rule(const char *name, const char *event_bus)
 				   2, args, &row) == 0)
 		missing_error(&rule);
 
-	eb_json_begin(&json);
-	eb_json_add_text(&json, "Name", name);
-	eb_json_add_text(&json, "Arn", eb_arn_of_rule(rule.bus.name, name));
-	eb_json_add_jsonb(&json, "EventPattern",
+	eb_answer_begin(&answer);
+	eb_answer_add_text(&answer, "Name", name);
+	eb_answer_add_text(&answer, "Arn", eb_arn_of_rule(rule.bus.name, name));
+	eb_answer_add_jsonb(&answer, "EventPattern",
 					  row.nulls[0] ? NULL : DatumGetJsonbP(row.values[0]));
-	eb_json_add_text(&json, "State", eb_sql_cstring(&row, 1));
-	eb_json_add_text(&json, "Description", eb_sql_cstring(&row, 2));
-	eb_json_add_text(&json, "EventBusName", rule.bus.name);
-	eb_json_add_text(&json, "CreatedBy", eb_sql_cstring(&row, 3));
-	eb_json_end(&json);
-	return eb_json_result(&json);
+	eb_answer_add_text(&answer, "State", eb_sql_cstring(&row, 1));
+	eb_answer_add_text(&answer, "Description", eb_sql_cstring(&row, 2));
+	eb_answer_add_text(&answer, "EventBusName", rule.bus.name);
+	eb_answer_add_text(&answer, "CreatedBy", eb_sql_cstring(&row, 3));
+	eb_answer_end(&answer);
+	return eb_answer_result(&answer);
 }
 
 void

@@ -48,6 +48,9 @@ typedef struct EbTargetType
 /* The type of that name, NULL when there is none. */
 extern const EbTargetType *eb_target_type(const char *name);
 
+/* The names of all types, for messages. In CurrentMemoryContext. */
+extern char *eb_target_type_names(void);
+
 extern const EbTargetType eb_target_table;
 
 #endif							/* EB_TARGET_H */

@@ -1,5 +1,5 @@
--- What exists: buses, rules, targets. Owned by src/catalog.c; people read the
--- views of 80_views.sql. Roles and tables are kept by name, so that a dump
+-- What exists: buses, rules, targets. Owned by src/catalog*.c, which finds
+-- columns by name; people read the views of 80_views.sql. Roles and tables are kept by name, so that a dump
 -- restores them anywhere.
 
 -- A deleted bus keeps its row, so that its events keep their bus's name.
@@ -11,6 +11,7 @@ CREATE TABLE eventbus.event_bus (
 	description		text,
 	owner			text NOT NULL,
 	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	modified_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	deleted_at		timestamptz
 );
 CREATE UNIQUE INDEX event_bus_name_key ON eventbus.event_bus (name) WHERE deleted_at IS NULL;
@@ -23,7 +24,7 @@ CREATE TABLE eventbus.rule (
 	bus_id			int NOT NULL,
 	name			text NOT NULL,
 	event_pattern	jsonb,
-	state			text NOT NULL,			-- ENABLED, DISABLED
+	state			text NOT NULL,			-- as EventBridge calls it
 	description		text,
 	owner			text NOT NULL,			-- role whose rights its targets use
 	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -44,3 +45,25 @@ CREATE TABLE eventbus.target (
 	UNIQUE (rule_id, id)
 );
 COMMENT ON TABLE eventbus.target IS 'targets of rules';
+
+-- Every process keeps these tables in memory: a change says so. ALWAYS: also
+-- in a session that replays the changes of others.
+CREATE FUNCTION eventbus.catalog_changed() RETURNS trigger
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_catalog_changed';
+COMMENT ON FUNCTION eventbus.catalog_changed() IS 'internal: makes processes read buses, rules and targets again';
+REVOKE ALL ON FUNCTION eventbus.catalog_changed() FROM PUBLIC;
+
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON eventbus.event_bus
+	FOR EACH STATEMENT EXECUTE FUNCTION eventbus.catalog_changed();
+COMMENT ON TRIGGER catalog_changed ON eventbus.event_bus IS 'makes processes read event buses again';
+ALTER TABLE eventbus.event_bus ENABLE ALWAYS TRIGGER catalog_changed;
+
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON eventbus.rule
+	FOR EACH STATEMENT EXECUTE FUNCTION eventbus.catalog_changed();
+COMMENT ON TRIGGER catalog_changed ON eventbus.rule IS 'makes processes read rules again';
+ALTER TABLE eventbus.rule ENABLE ALWAYS TRIGGER catalog_changed;
+
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON eventbus.target
+	FOR EACH STATEMENT EXECUTE FUNCTION eventbus.catalog_changed();
+COMMENT ON TRIGGER catalog_changed ON eventbus.target IS 'makes processes read targets again';
+ALTER TABLE eventbus.target ENABLE ALWAYS TRIGGER catalog_changed;
