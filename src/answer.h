@@ -31,10 +31,13 @@ extern void eb_answer_begin_array(EbAnswer *answer, const char *key);
 extern void eb_answer_end_array(EbAnswer *answer);
 
 /* Members. NULL values are left out, as EventBridge does. */
-extern void eb_answer_add_text(EbAnswer *answer, const char *key, const char *value);
+extern void eb_answer_add_text(EbAnswer *answer, const char *key,
+							   const char *value);
 extern void eb_answer_add_int(EbAnswer *answer, const char *key, int64 value);
-extern void eb_answer_add_jsonb(EbAnswer *answer, const char *key, Jsonb *value);
-extern void eb_answer_add_time(EbAnswer *answer, const char *key, TimestampTz value);
+extern void eb_answer_add_jsonb(EbAnswer *answer, const char *key,
+								Jsonb *value);
+extern void eb_answer_add_time(EbAnswer *answer, const char *key,
+							   TimestampTz value);
 
 /* What was built, after the outermost eb_answer_end(). */
 extern Jsonb *eb_answer_result(EbAnswer *answer);

@@ -91,6 +91,7 @@ merge_parameters(const TargetInput *input)
 {
 	EbAnswer	given = {0};
 	Jsonb	   *merged;
+	Datum		all;
 
 	eb_answer_begin(&given);
 	for (int i = 0; i < NUM_OPTIONS; i++)
@@ -116,9 +117,9 @@ merge_parameters(const TargetInput *input)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("target parameter \"%s\" is given twice", key)));
 	}
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-											  JsonbPGetDatum(input->parameters),
-											  JsonbPGetDatum(merged)));
+	all = DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(input->parameters),
+							  JsonbPGetDatum(merged));
+	return DatumGetJsonbP(all);
 }
 
 /* Checks a target whose id was checked, and stores it. */

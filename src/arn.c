@@ -77,7 +77,7 @@ eb_arn_null_error(const char *member)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 /* EventBridge's text */
+	/* EventBridge's text */
 			 errmsg("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
 					member)));
 }
@@ -109,7 +109,7 @@ report_failures(StringInfo failures, int count)
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("%d validation error%s detected: %s",
 						count, count == 1 ? "" : "s", failures->data)));
 	pfree(failures->data);

@@ -74,9 +74,9 @@ static const struct
 }			catalog_tables[NUM_TABLES] = {
 	[BUS_TABLE] = {"event_bus", {"bus_id", "name", "deleted_at"}},
 	[RULE_TABLE] = {"rule", {"rule_id", "bus_id", "name", "owner", "state",
-			"event_pattern"}},
+	"event_pattern"}},
 	[TARGET_TABLE] = {"target", {"target_id", "rule_id", "id", "type",
-			"resource", "parameters"}},
+	"resource", "parameters"}},
 };
 
 /* A name that need not end in a zero byte: the key of buses_by_name. */
@@ -225,7 +225,7 @@ static void
 bus_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		bus_id = DatumGetInt32(values[0]);
-	BusItem   *bus = hash_search(catalog->buses, &bus_id, HASH_ENTER, NULL);
+	BusItem    *bus = hash_search(catalog->buses, &bus_id, HASH_ENTER, NULL);
 	BusNameItem *named;
 	NameKey		key;
 
@@ -244,8 +244,8 @@ static void
 rule_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		bus_id = DatumGetInt32(values[1]);
-	BusItem   *bus = hash_search(catalog->buses, &bus_id, HASH_FIND, NULL);
-	RuleItem  *entry;
+	BusItem    *bus = hash_search(catalog->buses, &bus_id, HASH_FIND, NULL);
+	RuleItem   *entry;
 	EbRule	   *rule;
 
 	if (bus == NULL || bus->deleted)
@@ -270,7 +270,7 @@ static void
 target_row(Catalog *catalog, const Datum *values, const bool *nulls)
 {
 	int32		rule_id = DatumGetInt32(values[1]);
-	RuleItem  *rule = hash_search(catalog->rules_by_id, &rule_id, HASH_FIND,
+	RuleItem   *rule = hash_search(catalog->rules_by_id, &rule_id, HASH_FIND,
 								   NULL);
 	TargetItem *entry;
 	EbTarget   *target;
@@ -367,7 +367,7 @@ make_catalog(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	Catalog    *catalog = MemoryContextAllocZero(context, sizeof(Catalog));
 	int32		default_id = EB_DEFAULT_BUS_ID;
-	BusItem   *bus;
+	BusItem    *bus;
 
 	catalog->context = context;
 	catalog->buses_by_name = make_name_table(context);
@@ -519,7 +519,7 @@ eb_catalog_find_bus(const char *name, int len, int32 *bus_id)
 const char *
 eb_catalog_bus_name(int32 bus_id)
 {
-	BusItem   *entry;
+	BusItem    *entry;
 
 	if (bus_id == EB_DEFAULT_BUS_ID)
 		return EB_DEFAULT_BUS_NAME;
@@ -530,7 +530,7 @@ eb_catalog_bus_name(int32 bus_id)
 const EbRule *
 eb_catalog_rule(int32 rule_id)
 {
-	RuleItem  *entry = hash_search(get_catalog()->rules_by_id, &rule_id,
+	RuleItem   *entry = hash_search(get_catalog()->rules_by_id, &rule_id,
 									HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->rule;
@@ -540,7 +540,7 @@ const EbTarget *
 eb_catalog_target(int32 target_id)
 {
 	TargetItem *entry = hash_search(get_catalog()->targets, &target_id,
-									 HASH_FIND, NULL);
+									HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->target;
 }

@@ -35,7 +35,7 @@ exists_error(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 /* EventBridge's text */
+	/* EventBridge's text */
 			 errmsg("Event bus %s already exists.", name)));
 }
 
@@ -44,7 +44,7 @@ missing_error(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 /* EventBridge's text */
+	/* EventBridge's text */
 			 errmsg("Event bus %s does not exist.", name)));
 }
 
@@ -120,7 +120,7 @@ eb_catalog_create_bus(const char *name, const char *description)
 	if (strchr(name, '/') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("Event bus name must not contain '/'.")));
 	if (is_default(name))
 		exists_error(name);
@@ -170,7 +170,7 @@ eb_catalog_delete_bus(const char *name)
 	if (is_default(bare))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("Cannot delete event bus %s.", bare)));
 
 	if (!find_bus(bare, "FOR UPDATE", &bus))
@@ -183,7 +183,7 @@ eb_catalog_delete_bus(const char *name)
 				   1, &arg, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("Event bus %s can't be deleted since it has rules.",
 						bare),
 				 errhint("Delete its rules with eb_delete_rule() first.")));
@@ -196,7 +196,7 @@ Jsonb *
 eb_catalog_describe_bus(const char *name)
 {
 	const char *bare = bare_name(name, "name");
-	EbAnswer		answer = {0};
+	EbAnswer	answer = {0};
 	EbSqlArg	arg = eb_sql_text(bare);
 	EbSqlRow	row;
 	bool		has_row = !is_default(bare);
@@ -215,9 +215,9 @@ eb_catalog_describe_bus(const char *name)
 	{
 		eb_answer_add_text(&answer, "Description", eb_sql_cstring(&row, 0));
 		eb_answer_add_time(&answer, "CreationTime",
-						 DatumGetTimestampTz(row.values[1]));
+						   DatumGetTimestampTz(row.values[1]));
 		eb_answer_add_time(&answer, "LastModifiedTime",
-						 DatumGetTimestampTz(row.values[2]));
+						   DatumGetTimestampTz(row.values[2]));
 	}
 	eb_answer_end(&answer);
 	return eb_answer_result(&answer);

@@ -31,7 +31,7 @@ missing_error(const EbRuleRef *rule)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 /* EventBridge's text */
+	/* EventBridge's text */
 			 errmsg("Rule %s does not exist on EventBus %s.",
 					rule->name, rule->bus.name)));
 }
@@ -69,7 +69,7 @@ check_state(const char *state)
 		strcmp(state, "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("1 validation error detected: Value '%s' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS]",
 						state)));
 }
@@ -180,7 +180,7 @@ eb_catalog_delete_rule(const char *name, const char *event_bus)
 				   1, &arg, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 /* EventBridge's text */
+		/* EventBridge's text */
 				 errmsg("Rule can't be deleted since it has targets."),
 				 errhint("Remove them with eb_remove_targets() first.")));
 	eb_sql_run("DELETE FROM eventbus.rule"
@@ -191,7 +191,7 @@ Jsonb *
 eb_catalog_describe_rule(const char *name, const char *event_bus)
 {
 	EbRuleRef	rule = {.name = name};
-	EbAnswer		answer = {0};
+	EbAnswer	answer = {0};
 	EbSqlArg	args[2];
 	EbSqlRow	row;
 
@@ -210,7 +210,7 @@ eb_catalog_describe_rule(const char *name, const char *event_bus)
 	eb_answer_add_text(&answer, "Name", name);
 	eb_answer_add_text(&answer, "Arn", eb_arn_of_rule(rule.bus.name, name));
 	eb_answer_add_jsonb(&answer, "EventPattern",
-					  row.nulls[0] ? NULL : DatumGetJsonbP(row.values[0]));
+						row.nulls[0] ? NULL : DatumGetJsonbP(row.values[0]));
 	eb_answer_add_text(&answer, "State", eb_sql_cstring(&row, 1));
 	eb_answer_add_text(&answer, "Description", eb_sql_cstring(&row, 2));
 	eb_answer_add_text(&answer, "EventBusName", rule.bus.name);

@@ -57,7 +57,8 @@ eb_sql_jsonb(Jsonb *value)
 char *
 eb_sql_cstring(const EbSqlRow *row, int column)
 {
-	return row->nulls[column] ? NULL : TextDatumGetCString(row->values[column]);
+	return row->nulls[column] ? NULL :
+		TextDatumGetCString(row->values[column]);
 }
 
 /* Copies the first row of SPI's result to the context given. */
