@@ -11,6 +11,8 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
@@ -18,6 +20,15 @@
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
+#include "utils/wait_event.h"
+
+/* 18: a module can say what it is */
+#if PG_VERSION_NUM >= 180000
+#define EB_MODULE_MAGIC(module, module_version) \
+	PG_MODULE_MAGIC_EXT(.name = module, .version = module_version)
+#else
+#define EB_MODULE_MAGIC(module, module_version) PG_MODULE_MAGIC
+#endif
 
 /* 16 says which indexes an update touched */
 #if PG_VERSION_NUM >= 160000
@@ -113,6 +124,38 @@ eb_make_json_lexer(const char *text, int len, int encoding)
 #else
 	return makeJsonLexContextCstringLen(unconstify(char *, text), len,
 										encoding, true);
+#endif
+}
+
+/* 16 has one function for the owner of any kind of object */
+static inline bool
+eb_database_ownercheck(Oid dboid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, dboid, roleid);
+#else
+	return pg_database_ownercheck(dboid, roleid);
+#endif
+}
+
+static inline bool
+eb_extension_ownercheck(Oid extension, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ExtensionRelationId, extension, roleid);
+#else
+	return pg_extension_ownercheck(extension, roleid);
+#endif
+}
+
+/* 17: extensions can name their wait events. Call once, keep the result. */
+static inline uint32
+eb_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

@@ -18,32 +18,46 @@
 #include "utils/timestamp.h"
 
 #define EB_MAX_DISPATCHERS	16	/* bound of eventbus.max_dispatchers */
+#define EB_MAX_HOLDS		64	/* backends that hold a database at a time */
 
+/*
+ *		FREE --> PROBE --> STARTING --> RUNNING
+ *		           ^         |   |         |
+ *		           |         |   +--> ABSENT --> FREE
+ *		           |         v             |
+ *		           +----- BACKOFF <--------+
+ *
+ * The launcher takes a slot, starts a router and frees the slot; the router
+ * says what it found, and what became of it (leave_place() in worker.c).
+ */
 typedef enum EbDatabaseState
 {
 	EB_DATABASE_FREE,			/* slot unused */
-	EB_DATABASE_PROBE,			/* to be looked into: start a router */
-	EB_DATABASE_RUNNING,		/* a router runs, or is being started */
+	EB_DATABASE_PROBE,			/* to be looked into: start a router at once */
+	EB_DATABASE_STARTING,		/* a router was asked for */
+	EB_DATABASE_RUNNING,		/* a router runs and found the extension */
 	EB_DATABASE_ABSENT,			/* has no eventbus extension */
-	EB_DATABASE_BACKOFF			/* router failed: start again at restart_at */
+	EB_DATABASE_BACKOFF			/* start a router again, not at once */
 } EbDatabaseState;
 
 /* A worker's place: pid 0 when nobody sits in it. Guarded by EbShared.lock. */
 typedef struct EbWorkerSlot
 {
-	pid_t		pid;
-	Latch	   *latch;			/* &PGPROC->procLatch, in shared memory */
+	pid_t		pid;			/* not 0 as long as others can see the process
+								 * in the database */
+	Latch	   *latch;			/* &PGPROC->procLatch, in shared memory; may be
+								 * read without the lock */
 	TimestampTz started_at;
+	int			failures;		/* in a row */
+	TimestampTz restart_at;		/* not before, where it is empty */
 } EbWorkerSlot;
 
 typedef struct EbDatabase
 {
-	/* guarded by EbShared.lock */
+	/* guarded by EbShared.lock; dboid may be read without it */
 	Oid			dboid;
 	EbDatabaseState state;
-	TimestampTz restart_at;		/* BACKOFF: not before */
-	int			failures;		/* in a row */
-	pid_t		held_by;		/* backend that needs the database empty, or 0 */
+	bool		probe_wanted;	/* somebody created the extension: look again */
 	EbWorkerSlot router;
 	EbWorkerSlot dispatchers[EB_MAX_DISPATCHERS];
 
@@ -60,10 +74,28 @@ typedef struct EbDatabase
 	ConditionVariable progress;
 } EbDatabase;
 
+/* A backend that needs a database without workers (hold.c). */
+typedef struct EbHold
+{
+	pid_t		pid;			/* 0: unused */
+	Oid			dboid;
+} EbHold;
+
 typedef struct EbShared
 {
-	LWLock	   *lock;			/* EbDatabase slots and the launcher's place */
+	/* guards slots, places and holds; held for a few loops over them */
+	LWLock	   *lock;
+
+	/* guarded by lock */
 	EbWorkerSlot launcher;
+	EbHold		holds[EB_MAX_HOLDS];
+
+	/* any process */
+	pg_atomic_uint32 slot_wanted_by;	/* pid that found no free background
+										 * worker slot, 0: none */
+	ConditionVariable worker_left;	/* a worker left its place */
+
+	/* fixed */
 	int			ndatabases;		/* eventbus.max_databases */
 	EbDatabase	databases[FLEXIBLE_ARRAY_MEMBER];
 } EbShared;
@@ -71,14 +103,32 @@ typedef struct EbShared
 /* NULL when the library was not preloaded */
 extern EbShared *eb_shared;
 
-/* Hooks for _PG_init while shared_preload_libraries is processed. */
+/* How much shared memory this module needs; from the request hook. */
+extern Size eb_shmem_size(void);
+
+/* Sets up or attaches to it, under AddinShmemInitLock; from the startup hook. */
 extern void eb_shmem_init(void);
 
 /*
  * The slot of a database, NULL when there is none or the library was not
  * preloaded. The pointer stays valid; the slot may be given to another
- * database once that one is dropped.
+ * database once that one is dropped. Takes no lock.
  */
 extern EbDatabase *eb_shmem_database(Oid dboid);
+
+/*
+ * The same, giving the database a free slot (state PROBE) when it has none;
+ * NULL when all are taken. The caller holds EbShared.lock exclusively.
+ */
+extern EbDatabase *eb_shmem_take_database(Oid dboid);
+
+/* Has the launcher look at its databases. */
+extern void eb_shmem_wake_launcher(void);
+
+/*
+ * Has the launcher look for the extension in a database, after its creation
+ * there has committed.
+ */
+extern void eb_shmem_request_probe(Oid dboid);
 
 #endif							/* EB_SHMEM_H */

@@ -2,20 +2,74 @@
  *
  * worker.h
  *		What routers and dispatchers have in common: start, transaction
- *		bracket, exit.
+ *		bracket, wait, exit.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef EB_WORKER_H
 #define EB_WORKER_H
 
+#include "postmaster/bgworker.h"
+
 #include "shmem.h"
+
+/* Number of a router, where dispatchers have theirs from 0. */
+#define EB_ROUTER_NUMBER	(-1)
+
+/* Why a worker leaves; decides what becomes of its place. */
+typedef enum EbLeaveReason
+{
+	EB_LEAVE_FAILED,			/* an error, or SIGTERM: back off */
+	EB_LEAVE_ABSENT,			/* the extension is not there */
+	EB_LEAVE_CHANGED,			/* the extension is another: start again */
+	EB_LEAVE_IDLE				/* nothing to do: start again when there is */
+} EbLeaveReason;
+
+/*
+ * Has the postmaster start a worker of a database; the place of that number
+ * should be empty. False when all background worker slots are taken: logged
+ * once, and idle workers of other databases are asked to leave. *handle is
+ * allocated in CurrentMemoryContext.
+ */
+extern bool eb_worker_launch(Oid dboid, const char *database, int number,
+							 BackgroundWorkerHandle **handle);
+
+/*
+ * The first thing a worker's main function does: takes the place that it was
+ * launched for, connects, overrides session settings, and finds the extension.
+ * Leaves the process when there is nothing for it to do. Returns its database.
+ */
+extern EbDatabase *eb_worker_start(void);
+
+/* Between two turns: interrupts, configuration, memory of the last turn. */
+extern void eb_worker_next(void);
+
+/*
+ * Keeps turns apart: sleeps until eventbus.batch_interval has passed since
+ * the last call returned.
+ */
+extern void eb_worker_nap(void);
+
+/*
+ * Waits for the latch, milliseconds at most, then does eb_worker_next(). False
+ * when the time passed.
+ */
+extern bool eb_worker_wait(long milliseconds);
+
+/*
+ * An idle worker asks: does some database lack a background worker slot that
+ * this process should free? At most one worker is told so for each lack.
+ */
+extern bool eb_worker_should_give_way(void);
+
+/* Leaves the process (exit code 0). */
+extern void eb_worker_leave(EbLeaveReason reason) pg_attribute_noreturn();
 
 /*
  * Starts a transaction for a worker: locks the extension object (share) so
  * that DROP EXTENSION waits one batch at most, checks that it is still the one
  * the worker started with, and leaves the process (exit 0) when it is not.
- * Takes no snapshot and assigns no xid.
+ * Takes no snapshot that outlives the call and assigns no xid.
  */
 extern void eb_worker_begin(void);
 
@@ -25,14 +79,21 @@ extern void eb_worker_commit(void);
 /* This process's database slot. */
 extern EbDatabase *eb_worker_database(void);
 
+/* This dispatcher's number, from 0. Number 0 is the reserve dispatcher. */
+extern int	eb_worker_dispatcher_number(void);
+
 /*
  * Router: makes sure that enough dispatchers run for that many targets that
  * have work (never more than eventbus.max_dispatchers), and wakes sleeping
- * ones.
+ * ones. What cannot be started now is started by eb_worker_tend_dispatchers().
  */
 extern void eb_worker_want_dispatchers(int ready_targets);
 
-/* This dispatcher's number, from 0. Number 0 is the reserve dispatcher. */
-extern int	eb_worker_dispatcher_number(void);
+/*
+ * Router, each time round its loop: starts dispatchers that are wanted, or
+ * that failed and may be started again. Returns in how many milliseconds it
+ * wants to be called again, -1 when it does not.
+ */
+extern long eb_worker_tend_dispatchers(void);
 
 #endif							/* EB_WORKER_H */

@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * router_worker.c
+ *		The process that routes the events of one database.
+ *
+ * The loop: maintenance if it is due; then batch after batch until all that
+ * is visible is routed; then sleep until a commit, a waiter or the safety
+ * interval ends that.
+ *
+ * A waiter (eb_wait_until_delivered) takes a ticket number. The router reads
+ * the highest number before a turn that takes a new snapshot, and publishes it
+ * when everything in that snapshot is routed: then so is all that had committed
+ * before the ticket was taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "maintenance.h"
+#include "router.h"
+#include "worker.h"
+
+#define MAINTENANCE_MS		60000
+#define GIVE_WAY_AFTER_MS	1000	/* idle for so long */
+
+PGDLLEXPORT void eb_router_main(Datum main_arg);
+
+/*
+ * A round that fails is reported and left to the next one: events are routed
+ * as long as there are leaves.
+ */
+static void
+run_maintenance(void)
+{
+	PG_TRY();
+	{
+		eb_maintenance_round();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+}
+
+static void
+run_maintenance_if_due(EbDatabase *db)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		asked = pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
+
+	if (asked || now < last ||
+		TimestampDifferenceExceeds(last, now, MAINTENANCE_MS))
+	{
+		last = now;
+		run_maintenance();
+		eb_worker_next();
+	}
+}
+
+/* Routes all that is visible. Returns whether there was a reason to look. */
+static bool
+route(EbDatabase *db)
+{
+	/* the first turn of a process may finish an older snapshot */
+	static bool drained = false;
+	uint64		ticket = pg_atomic_read_u64(&db->route_wanted);
+	bool		woken = false;
+
+	for (;;)
+	{
+		bool		more;
+
+		eb_worker_nap();
+		/* before the turn takes its snapshot: see wake.c */
+		woken |= pg_atomic_exchange_u32(&db->put_pending, 0) != 0;
+		more = eb_router_turn();
+		eb_worker_next();
+		if (!more)
+			break;
+		woken = true;
+		run_maintenance_if_due(db);
+		(void) eb_worker_tend_dispatchers();
+	}
+	if (drained && ticket > pg_atomic_read_u64(&db->route_done))
+	{
+		pg_atomic_write_u64(&db->route_done, ticket);
+		ConditionVariableBroadcast(&db->progress);
+		woken = true;
+	}
+	drained = true;
+	return woken;
+}
+
+/* Is there something that the router need not be woken for? */
+static bool
+has_work(EbDatabase *db)
+{
+	return pg_atomic_read_u64(&db->route_wanted) >
+		pg_atomic_read_u64(&db->route_done) ||
+		pg_atomic_read_u32(&db->put_pending) != 0 ||
+		pg_atomic_read_u32(&db->maintenance_wanted) != 0;
+}
+
+/* Leaves where a database without a slot needs ours more. */
+static void
+give_way_if_idle(EbDatabase *db, TimestampTz idle_since)
+{
+	if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+								   GIVE_WAY_AFTER_MS) &&
+		!has_work(db) && eb_worker_should_give_way())
+		eb_worker_leave(EB_LEAVE_IDLE);
+}
+
+void
+eb_router_main(Datum main_arg)
+{
+	EbDatabase *db = eb_worker_start();
+	TimestampTz idle_since = GetCurrentTimestamp();
+
+	run_maintenance_if_due(db);
+	eb_router_start();
+	for (;;)
+	{
+		long		sleep = eb_guc_safety_interval * 1000L;
+		long		tend;
+
+		run_maintenance_if_due(db);
+		if (route(db))
+			idle_since = GetCurrentTimestamp();
+		tend = eb_worker_tend_dispatchers();
+		if (has_work(db))
+			continue;
+		give_way_if_idle(db, idle_since);
+		(void) eb_worker_wait(tend < 0 ? sleep : Min(tend, sleep));
+	}
+}

@@ -1,0 +1,564 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		What routers and dispatchers have in common: start, transaction
+ *		bracket, wait, exit.
+ *
+ * A worker is a dynamic background worker that the postmaster never restarts:
+ * the launcher restarts routers, the router restarts dispatchers, both by what
+ * they see in the worker's place in shared memory.
+ *
+ * The place is taken first, before the process connects to its database, and
+ * left last, after it was removed from the list of backends:
+ *
+ *		take place -> connect -> loop -> (gone from ProcArray) -> leave place
+ *
+ * So at most one process has a place, however often it was launched; and an
+ * empty place means that the database is free of that worker (hold.c). A
+ * router holds an advisory lock besides, of a class that SQL cannot name: two
+ * routers of one database would route events twice, and are worth two locks.
+ *
+ * Each transaction begins with a share lock on the extension object. DROP
+ * EXTENSION wants that lock exclusively before it touches any member, so it
+ * waits for the transactions that run, and those that begin wait for it while
+ * they hold nothing else. Then they find the extension gone, and leave.
+ *
+ * An error that escapes ends the process. leave_place() counts failures and
+ * says when the next may be started: 1 s, 2 s, 4 s ... 60 s; a minute of work
+ * without an error is forgiveness.
+ *
+ * The settings below are overridden whatever ALTER DATABASE or ALTER ROLE say:
+ * some would break a worker, others would change what it does. Settings that
+ * shape what user code sees (TimeZone, DateStyle ...) are left as they are in
+ * any session of that database.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "eventbus.h"
+#include "guc.h"
+#include "hold.h"
+#include "worker.h"
+
+#define MAX_BACKOFF_S		60	/* longest wait before a restart */
+#define FORGIVE_S			60	/* who ran that long starts afresh */
+#define MAX_VERSION_LENGTH	64
+#define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
+
+/* What a worker is told when it is launched; in bgw_extra. */
+typedef struct WorkerArguments
+{
+	Oid			dboid;
+	int			number;			/* EB_ROUTER_NUMBER, or a dispatcher's */
+} WorkerArguments;
+
+typedef struct Setting
+{
+	const char *name;
+	const char *value;
+} Setting;
+
+static const Setting settings[] = {
+	{"check_function_bodies", "on"},
+	{"default_table_access_method", "heap"},
+	{"default_transaction_deferrable", "off"},
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"exit_on_error", "off"},
+	{"idle_in_transaction_session_timeout", "0"},
+	{"idle_session_timeout", "0"},
+	{"jit", "off"},
+	{"lock_timeout", "0"},
+	{"quote_all_identifiers", "off"},
+	/* policies hold for a rule's owner as in a session of that role */
+	{"row_security", "on"},
+	{"search_path", "pg_catalog, pg_temp"},
+	{"session_replication_role", "origin"},
+	{"standard_conforming_strings", "on"},
+	{"statement_timeout", "0"},
+	/* a commit that a crash takes back is done again: nothing is lost */
+	{"synchronous_commit", "off"},
+	{"transaction_timeout", "0"},
+	{"transform_null_equals", "off"},
+};
+
+/* versions of the SQL objects that this library can work with */
+static const char *const known_versions[] = {"1.0"};
+
+static WorkerArguments arguments;
+static EbDatabase *database = NULL;
+static EbWorkerSlot *place = NULL;
+static EbLeaveReason leave_reason = EB_LEAVE_FAILED;
+static Oid	extension = InvalidOid;
+static char extension_version[MAX_VERSION_LENGTH];
+static MemoryContext turn_context = NULL;
+
+EbDatabase *
+eb_worker_database(void)
+{
+	return database;
+}
+
+int
+eb_worker_dispatcher_number(void)
+{
+	return arguments.number;
+}
+
+static bool
+is_router(void)
+{
+	return arguments.number == EB_ROUTER_NUMBER;
+}
+
+/* ---- launching ---- */
+
+/* Asks the workers of all databases whether one can go. */
+static void
+ask_for_slot(void)
+{
+	pg_atomic_write_u32(&eb_shared->slot_wanted_by, MyProcPid);
+	LWLockAcquire(eb_shared->lock, LW_SHARED);
+	for (int i = 0; i < eb_shared->ndatabases; i++)
+	{
+		EbDatabase *db = &eb_shared->databases[i];
+
+		if (db->router.latch != NULL)
+			SetLatch(db->router.latch);
+		for (int j = 0; j < EB_MAX_DISPATCHERS; j++)
+		{
+			if (db->dispatchers[j].latch != NULL)
+				SetLatch(db->dispatchers[j].latch);
+		}
+	}
+	LWLockRelease(eb_shared->lock);
+}
+
+bool
+eb_worker_launch(Oid dboid, const char *datname, int number,
+				 BackgroundWorkerHandle **handle)
+{
+	static bool complained = false;
+	BackgroundWorker worker = {0};
+	WorkerArguments args = {dboid, number};
+	bool		router = number == EB_ROUTER_NUMBER;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
+		BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, EB_LIBRARY_NAME, BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name,
+			router ? "eb_router_main" : "eb_dispatcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_type,
+			router ? "eventbus router" : "eventbus dispatcher", BGW_MAXLEN);
+	if (router)
+		snprintf(worker.bgw_name, BGW_MAXLEN,
+				 "eventbus router for database %s", datname);
+	else
+		snprintf(worker.bgw_name, BGW_MAXLEN,
+				 "eventbus dispatcher %d for database %s", number, datname);
+	StaticAssertStmt(sizeof(args) <= BGW_EXTRALEN, "bgw_extra is too small");
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+
+	if (RegisterDynamicBackgroundWorker(&worker, handle))
+	{
+		complained = false;
+		return true;
+	}
+	if (!complained)
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("out of background worker slots"),
+				 errdetail("The %s has to wait for a free one.", worker.bgw_name),
+				 errhint("You might need to increase max_worker_processes.")));
+	complained = true;
+	ask_for_slot();
+	return false;
+}
+
+/* ---- leaving ---- */
+
+void
+eb_worker_leave(EbLeaveReason reason)
+{
+	leave_reason = reason;
+	proc_exit(0);
+}
+
+/* Counts a failure, and says when the next try may be. */
+static void
+back_off(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (TimestampDifferenceExceeds(place->started_at, now, FORGIVE_S * 1000))
+		place->failures = 0;
+	place->failures++;
+	place->restart_at =
+		TimestampTzPlusMilliseconds(now,
+									1000 * Min(1 << Min(place->failures - 1, 10),
+											   MAX_BACKOFF_S));
+}
+
+/* What the launcher is to do about a router that leaves. */
+static void
+set_state_behind_router(void)
+{
+	if (database->probe_wanted || leave_reason == EB_LEAVE_CHANGED ||
+		eb_hold_is_held(database->dboid))
+	{
+		place->failures = 0;
+		database->state = EB_DATABASE_PROBE;
+		return;
+	}
+	if (leave_reason == EB_LEAVE_ABSENT)
+	{
+		database->state = EB_DATABASE_ABSENT;
+		return;
+	}
+	database->state = EB_DATABASE_BACKOFF;
+	if (leave_reason == EB_LEAVE_FAILED)
+		back_off();
+	else
+	{
+		place->failures = 0;
+		place->restart_at =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										eb_guc_safety_interval * 1000L);
+	}
+}
+
+static void
+set_state_behind_dispatcher(void)
+{
+	if (leave_reason == EB_LEAVE_FAILED && !eb_hold_is_held(database->dboid))
+		back_off();
+	else
+	{
+		place->failures = 0;
+		place->restart_at = 0;
+	}
+}
+
+static void
+wake_all_dispatchers(void)
+{
+	for (int i = 0; i < EB_MAX_DISPATCHERS; i++)
+	{
+		if (database->dispatchers[i].latch != NULL)
+			SetLatch(database->dispatchers[i].latch);
+	}
+}
+
+/*
+ * Exit callback. Registered before InitPostgres(), so it runs after the
+ * process was removed from the ProcArray.
+ */
+static void
+leave_place(int code, Datum arg)
+{
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	if (is_router())
+		set_state_behind_router();
+	else
+		set_state_behind_dispatcher();
+	place->pid = 0;
+	place->latch = NULL;
+	/* they leave, too, where the extension is gone */
+	if (is_router())
+		wake_all_dispatchers();
+	else if (database->router.latch != NULL)
+		SetLatch(database->router.latch);
+	LWLockRelease(eb_shared->lock);
+
+	ConditionVariableBroadcast(&eb_shared->worker_left);
+	eb_shmem_wake_launcher();
+}
+
+/* ---- starting ---- */
+
+/*
+ * Takes the place that the process was launched for. Not when it is taken, nor
+ * when the database is held or its slot is gone: false.
+ */
+static bool
+take_place(void)
+{
+	EbWorkerSlot *found = NULL;
+
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	database = eb_shmem_database(arguments.dboid);
+	if (database != NULL)
+		found = is_router() ? &database->router :
+			&database->dispatchers[arguments.number];
+	if (found != NULL && found->pid == 0)
+	{
+		if (!eb_hold_is_held(arguments.dboid))
+		{
+			found->pid = MyProcPid;
+			found->started_at = GetCurrentTimestamp();
+			found->latch = MyLatch;
+			place = found;
+		}
+		else if (is_router())
+			database->state = EB_DATABASE_PROBE;
+	}
+	LWLockRelease(eb_shared->lock);
+	return place != NULL;
+}
+
+static void
+override_settings(void)
+{
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		/* not every version has all of them */
+		if (GetConfigOption(settings[i].name, true, false) != NULL)
+			SetConfigOption(settings[i].name, settings[i].value,
+							PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_type,
+					PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * The extension's OID, and its version in a buffer of MAX_VERSION_LENGTH;
+ * InvalidOid when there is none.
+ */
+static Oid
+find_extension(char *version)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			oid = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EB_EXTENSION_NAME));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &isnull);
+		char	   *string = TextDatumGetCString(value);
+
+		oid = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		strlcpy(version, string, MAX_VERSION_LENGTH);
+		pfree(string);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return oid;
+}
+
+static bool
+version_is_known(void)
+{
+	for (int i = 0; i < lengthof(known_versions); i++)
+	{
+		if (strcmp(extension_version, known_versions[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where the SQL objects are of no version we know: waits until they change. */
+static void
+wait_for_known_version(void)
+{
+	if (version_is_known())
+		return;
+	ereport(LOG,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("version \"%s\" of extension \"%s\" does not fit the library that is loaded",
+					extension_version, EB_EXTENSION_NAME),
+			 errdetail("The %s waits until it does.",
+					   MyBgworkerEntry->bgw_name),
+			 errhint("Use ALTER EXTENSION %s UPDATE, or restart the server to load the library that is installed.",
+					 EB_EXTENSION_NAME)));
+	for (;;)
+	{
+		(void) eb_worker_wait(eb_guc_safety_interval * 1000L);
+		eb_worker_begin();		/* leaves when it changed */
+		eb_worker_commit();
+	}
+}
+
+/* One router per database, whatever shared memory says. */
+static void
+lock_out_other_routers(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, ROUTER_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+}
+
+/* Remembers which extension this is; leaves when there is none. */
+static void
+open_extension(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = find_extension(extension_version);
+	if (!OidIsValid(extension))
+		eb_worker_leave(EB_LEAVE_ABSENT);
+	if (is_router())
+		lock_out_other_routers();
+	CommitTransactionCommand();
+
+	if (!is_router())
+		return;
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	database->state = EB_DATABASE_RUNNING;
+	LWLockRelease(eb_shared->lock);
+	eb_shmem_wake_launcher();
+}
+
+EbDatabase *
+eb_worker_start(void)
+{
+	memcpy(&arguments, MyBgworkerEntry->bgw_extra, sizeof(arguments));
+
+	/* cancelling a dispatcher ends the user's code that it runs */
+	pqsignal(SIGINT, is_router() ? SIG_IGN : StatementCancelHandler);
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	if (!take_place())
+		proc_exit(0);
+	on_shmem_exit(leave_place, 0);
+
+	BackgroundWorkerInitializeConnectionByOid(arguments.dboid, InvalidOid, 0);
+	override_settings();
+	turn_context = AllocSetContextCreate(TopMemoryContext, "eventbus turn",
+										 ALLOCSET_DEFAULT_SIZES);
+	open_extension();
+	eb_worker_next();
+	wait_for_known_version();
+	return database;
+}
+
+/* ---- the bracket ---- */
+
+void
+eb_worker_begin(void)
+{
+	char		version[MAX_VERSION_LENGTH];
+	Oid			found;
+
+	pgstat_report_activity(STATE_RUNNING, MyBgworkerEntry->bgw_type);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	found = find_extension(version);
+	if (!OidIsValid(found))
+		eb_worker_leave(EB_LEAVE_ABSENT);
+	if (found != extension || strcmp(version, extension_version) != 0)
+		eb_worker_leave(EB_LEAVE_CHANGED);
+}
+
+void
+eb_worker_commit(void)
+{
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* ---- between turns ---- */
+
+void
+eb_worker_next(void)
+{
+	/*
+	 * An idle worker that is told to end has no need to shout FATAL into the
+	 * log, nor is there a statement to cancel.
+	 */
+	if (ProcDiePending)
+		eb_worker_leave(EB_LEAVE_FAILED);
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	MemoryContextSwitchTo(turn_context);
+	MemoryContextReset(turn_context);
+}
+
+void
+eb_worker_nap(void)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	int64		interval = (int64) (eb_guc_batch_interval * 1000.0);
+
+	/* a clock that was set back must not make us sleep long */
+	if (now >= last && now - last < interval)
+	{
+		pg_usleep(interval - (now - last));
+		now = GetCurrentTimestamp();
+	}
+	last = now;
+}
+
+bool
+eb_worker_wait(long milliseconds)
+{
+	static uint32 wait_event = 0;
+	int			events;
+
+	if (wait_event == 0)
+		wait_event = eb_wait_event(is_router() ? "EventbusRouterIdle" :
+								   "EventbusDispatcherIdle");
+	events = WaitLatch(MyLatch,
+					   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					   milliseconds, wait_event);
+	if (events & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	else
+		pgstat_report_stat(true);
+	eb_worker_next();
+	return (events & WL_LATCH_SET) != 0;
+}
+
+bool
+eb_worker_should_give_way(void)
+{
+	uint32		wanted_by = pg_atomic_read_u32(&eb_shared->slot_wanted_by);
+
+	return wanted_by != 0 && wanted_by != (uint32) MyProcPid &&
+		pg_atomic_compare_exchange_u32(&eb_shared->slot_wanted_by,
+									   &wanted_by, 0);
+}
