@@ -1,0 +1,56 @@
+-- What exists, as lists.
+
+CREATE VIEW eventbus.event_buses AS
+	SELECT b.name,
+		   @extschema@.eb_event_bus_arn(b.name) AS arn,
+		   b.description,
+		   b.owner,
+		   b.created_at,
+		   b.modified_at
+	FROM (SELECT 'default' AS name, NULL::pg_catalog.text AS description, NULL::pg_catalog.text AS owner,
+				 NULL::pg_catalog.timestamptz AS created_at, NULL::pg_catalog.timestamptz AS modified_at
+		  UNION ALL
+		  SELECT e.name, e.description, e.owner, e.created_at, e.modified_at
+		  FROM eventbus.event_bus e
+		  WHERE e.deleted_at IS NULL) b;
+COMMENT ON VIEW eventbus.event_buses IS 'event buses, the default one among them';
+
+CREATE VIEW eventbus.rules AS
+	SELECT COALESCE(b.name, 'default') AS event_bus,
+		   r.name,
+		   @extschema@.eb_rule_arn(r.name, COALESCE(b.name, 'default')) AS arn,
+		   r.event_pattern,
+		   r.state,
+		   r.description,
+		   r.owner,
+		   r.created_at
+	FROM eventbus.rule r
+	LEFT JOIN eventbus.event_bus b ON b.bus_id OPERATOR(pg_catalog.=) r.bus_id;
+COMMENT ON VIEW eventbus.rules IS 'rules of all event buses';
+
+-- A restored dump brings positions of an earlier generation: those of the
+-- latest count.
+CREATE VIEW eventbus.targets AS
+	SELECT COALESCE(b.name, 'default') AS event_bus,
+		   r.name AS rule,
+		   t.id,
+		   t.type,
+		   t.resource,
+		   t.parameters,
+		   p.state,
+		   p.attempts,
+		   p.delivered,
+		   p.dead_lettered,
+		   p.last_error,
+		   p.last_error_at,
+		   t.created_at
+	FROM eventbus.target t
+	JOIN eventbus.rule r ON r.rule_id OPERATOR(pg_catalog.=) t.rule_id
+	LEFT JOIN eventbus.event_bus b ON b.bus_id OPERATOR(pg_catalog.=) r.bus_id
+	LEFT JOIN (SELECT DISTINCT ON (o.target_id) o.*
+			   FROM eventbus.target_positions o
+			   JOIN eventbus.generations g ON g.generation OPERATOR(pg_catalog.=) o.generation
+			   ORDER BY o.target_id, g.created_at DESC) p ON p.target_id OPERATOR(pg_catalog.=) t.target_id;
+COMMENT ON VIEW eventbus.targets IS 'targets of all rules, and how they do';
+
+GRANT SELECT ON eventbus.event_buses, eventbus.rules, eventbus.targets TO eventbus_admin, eventbus_monitor;
