@@ -13,6 +13,9 @@
  * Triggers at the end of the statement fire within the call. Deferred ones do
  * too, once the caller has made all constraints of its transaction IMMEDIATE.
  *
+ * A foreign table's rows are as safe as its wrapper makes them: what a remote
+ * server commits just before this one crashes is delivered again.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -44,6 +47,8 @@ static void append_columns(StringInfo sql, Relation rel,
 static void append_values(StringInfo sql, Relation rel,
 						  const EbTableMap *map);
 static void register_source(Tuplestorestate *rows);
+static void execute(SPIPlanPtr plan);
+static bool is_policy_violation(const ErrorData *error);
 static Tuplestorestate *store_rows(const EbTableSource *source);
 
 /*
@@ -175,17 +180,59 @@ void
 eb_table_executor_insert(SPIPlanPtr plan, const EbTableSource *source)
 {
 	Tuplestorestate *rows = store_rows(source);
-	int			result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	register_source(rows);
-	result = SPI_execute_plan(plan, NULL, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "SPI_execute_plan failed: %s",
-			 SPI_result_code_string(result));
+	execute(plan);
 	SPI_finish();
 	tuplestore_end(rows);
+}
+
+/*
+ * Executes the plan. A row that a policy of row security refuses is the fault
+ * of that event, yet has the SQLSTATE of a missing privilege, which would be
+ * the fault of the target: it is raised as with_check_option_violation, as by
+ * a view.
+ */
+static void
+execute(SPIPlanPtr plan)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		int			result = SPI_execute_plan(plan, NULL, NULL, false, 0);
+
+		if (result < 0)
+			elog(ERROR, "SPI_execute_plan failed: %s",
+				 SPI_result_code_string(result));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_policy_violation(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		error->sqlerrcode = ERRCODE_WITH_CHECK_OPTION_VIOLATION;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+}
+
+/* Only its message, before translation, tells it from a missing privilege. */
+static bool
+is_policy_violation(const ErrorData *error)
+{
+	static const char start[] = "new row violates row-level security policy";
+
+	return error->message_id != NULL &&
+		strncmp(error->message_id, start, strlen(start)) == 0;
 }
 
 /* A tuplestore of the source rows, in CurrentMemoryContext. */
