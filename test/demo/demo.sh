@@ -45,9 +45,10 @@ fetch_webhooks() {
 
 	command -v npm >/dev/null || need_packages npm
 	mkdir "$package"
-	if ! (cd "$package" && npm pack --silent "$webhooks_package" && tar -xzf ./*.tgz) \
+	if ! (cd "$package" && npm_config_cache=$work/npm npm pack "$webhooks_package" \
+		&& tar -xzf ./*.tgz) \
 		>"$work/npm.log" 2>&1; then
-		tail -n 3 "$work/npm.log" >&2
+		grep 'ERR' "$work/npm.log" | head -n 3 >&2
 		say "The npm registry cannot be reached: skipping the webhooks."
 		return 1
 	fi

@@ -18,10 +18,8 @@ is_installed() {
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo "$@"
 	else
-		fail "packages are missing, and neither root nor sudo is at hand: $*"
+		sudo "$@"
 	fi
 }
 
@@ -100,6 +98,8 @@ need_packages() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 
+	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+		fail "packages are missing; as root: apt-get install ${missing[*]}"
 	say "installing ${missing[*]}"
 	have_package_lists || refresh_package_lists
 	case " ${missing[*]} " in

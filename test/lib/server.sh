@@ -46,7 +46,7 @@ kill_server() {
 	local pid
 
 	pid=$(as_server_user head -n 1 "$(data)/postmaster.pid")
-	as_server_user kill -9 "$pid"
+	kill -9 "$pid"
 	for _ in {1..100}; do
 		[ -n "$(our_processes)" ] || [ -d "/proc/$pid" ] || return 0
 		sleep 0.02

@@ -38,13 +38,15 @@ server_user() {
 	fi
 }
 
-as_server_user() {
+# Runs a command as that user, from a directory that it can enter.
+as_server_user() (
+	cd "$work/run"
 	if [ "$(id -u)" -ne 0 ]; then
 		"$@"
 	else
 		runuser -u "$(server_user)" -- "$@"
 	fi
-}
+)
 
 # make_workplace [DIRECTORY]: without one, temporary: removed at exit.
 make_workplace() {
