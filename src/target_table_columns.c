@@ -326,14 +326,19 @@ eb_table_check_rights(Relation rel, const EbTableMap *map, Oid role)
 {
 	Oid			relid = RelationGetRelid(rel);
 	Oid			schema = RelationGetNamespace(rel);
+	const char *relname = RelationGetRelationName(rel);
+	const char *nspname = get_namespace_name(schema);
+	const char *rolname = GetUserNameFromId(role, false);
 
 	if (eb_schema_aclcheck(schema, role, ACL_USAGE) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for schema %s",
-						get_namespace_name(schema)),
+				 errmsg("permission denied for schema %s", nspname),
 				 errdetail("Role \"%s\", which owns the rule, needs the USAGE privilege.",
-						   GetUserNameFromId(role, false))));
+						   rolname),
+				 errhint("GRANT USAGE ON SCHEMA %s TO %s;",
+						 quote_identifier(nspname),
+						 quote_identifier(rolname))));
 	if (pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK)
 		return;
 	for (int i = 0; i < map->ncolumns; i++)
@@ -344,11 +349,12 @@ eb_table_check_rights(Relation rel, const EbTableMap *map, Oid role)
 								  ACL_INSERT) != ACLCHECK_OK)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for relation %s",
-							RelationGetRelationName(rel)),
+					 errmsg("permission denied for relation %s", relname),
 					 errdetail("Role \"%s\", which owns the rule, needs the INSERT privilege on column \"%s\".",
-							   GetUserNameFromId(role, false),
-							   get_attname(relid, attnum, false))));
+							   rolname, get_attname(relid, attnum, false)),
+					 errhint("GRANT INSERT ON %s TO %s;",
+							 quote_qualified_identifier(nspname, relname),
+							 quote_identifier(rolname))));
 	}
 }
 
