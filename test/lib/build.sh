@@ -41,14 +41,18 @@ kept_directory() {
 	fi
 }
 
-# build_extension NAME [MAKE ARGUMENT ...]: leaves the sources in $build.
-build_extension() {
-	local name=$1
-	shift
-
-	build=$(kept_directory "$name-$PG_MAJOR")
+# build_sources NAME: puts the sources where they can be built, at $build.
+build_sources() {
+	build=$(kept_directory "$1-$PG_MAJOR")
 	build=${build:-$work/build}
 	copy_sources "$build"
+}
+
+# build_extension NAME [MAKE ARGUMENT ...]: builds them, and installs into a
+# new private server tree.
+build_extension() {
+	build_sources "$1"
+	shift
 	copy_server
 	if ! make -s -C "$build" -j "$(nproc)" all install with_llvm=no "$@" \
 		>"$work/build.log" 2>&1; then

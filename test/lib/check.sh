@@ -30,14 +30,7 @@ run_check() {
 		[[ " $all_kinds " == *" $kind "* ]] ||
 			fail "there is no kind of test \"$kind\": choose from $all_kinds"
 	done
-	need_server_packages
-	need_packages perl libipc-run-perl pg-bsd-indent clang libclang-rt-dev
-	make_workplace
-	logs=$work/logs
-	mkdir "$logs"
-	start_step build
-	build_extension check COPT='-Werror -DUSE_ASSERT_CHECKING'
-	end_step "PostgreSQL $("$bindir/pg_config" --version | cut -d' ' -f2)"
+	prepare_check "$kinds"
 	for kind in $kinds; do
 		log=$logs/$kind.log
 		run_kind "$kind"
@@ -46,6 +39,25 @@ run_check() {
 	[ "$passed" -gt 0 ] || [ "$failed" -gt 0 ] || fail "no test was run"
 	say "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ] || exit 1
+}
+
+# Installs, builds, and copies no more than the kinds need.
+prepare_check() {
+	need_server_packages
+	need_packages perl libipc-run-perl pg-bsd-indent clang libclang-rt-dev
+	make_workplace
+	logs=$work/logs
+	mkdir "$logs"
+	case $1 in
+		unit | fuzz)
+			build_sources check
+			PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config
+			export PG_CONFIG ;;
+		*)
+			start_step build
+			build_extension check COPT='-Werror -DUSE_ASSERT_CHECKING'
+			end_step "$("$PG_CONFIG" --version)" ;;
+	esac
 }
 
 # Leaves logs, and results of pg_regress, for who writes tests.
