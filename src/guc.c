@@ -31,6 +31,8 @@ int			eb_guc_max_queued_targets = 8192;
 char	   *eb_guc_region = NULL;
 int			eb_guc_route_batch_size = 20000;
 int			eb_guc_safety_interval = 10;
+int			eb_guc_target_lock_timeout = 100;
+int			eb_guc_target_timeout = 30000;
 
 typedef struct IntSetting
 {
@@ -72,6 +74,10 @@ static const IntSetting int_settings[] = {
 	&eb_guc_route_batch_size, 20000, 1, 1000000, PGC_SIGHUP, 0},
 	{"eventbus.safety_interval", "How long an idle worker sleeps before it looks for work that nobody told it of.",
 	&eb_guc_safety_interval, 10, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
+	{"eventbus.target_lock_timeout", "How long a dispatcher waits for a lock that a target needs before it turns to another target.",
+	&eb_guc_target_lock_timeout, 100, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS},
+	{"eventbus.target_timeout", "How long one batch for a target may take.",
+	&eb_guc_target_timeout, 30000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
 };
 
 static const StringSetting string_settings[] = {

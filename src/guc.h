@@ -20,6 +20,8 @@ extern int	eb_guc_max_queued_targets;
 extern char *eb_guc_region;
 extern int	eb_guc_route_batch_size;
 extern int	eb_guc_safety_interval; /* seconds */
+extern int	eb_guc_target_lock_timeout; /* ms */
+extern int	eb_guc_target_timeout;	/* ms, 0: none */
 
 /* Defines all settings; from _PG_init. */
 extern void eb_guc_init(void);

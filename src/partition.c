@@ -29,12 +29,15 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_index.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -191,6 +194,26 @@ eb_leaf_open(EbLog log, TimestampTz *at)
 	}
 }
 
+Relation
+eb_leaf_open_or_make(EbLog log, TimestampTz *at)
+{
+	Relation	leaf = eb_leaf_open(log, at);
+
+	if (leaf == NULL)
+	{
+		(void) eb_make_leaves();
+		leaf = eb_leaf_open(log, at);
+	}
+	if (leaf == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no partition of table \"%s\" for the current time",
+						log_kinds[log].name),
+				 errdetail("The time is %s.", timestamptz_to_str(*at)),
+				 errhint("Check the system clock.")));
+	return leaf;
+}
+
 /* The leaf for *at, or the first one after it if that one is sealed. */
 static const EbLeaf *
 leaf_to_append(EbLog log, TimestampTz *at)
@@ -217,6 +240,37 @@ leaf_to_append(EbLog log, TimestampTz *at)
 		return NULL;
 	*at = Max(*at, array->leaves[low].range_start);
 	return &array->leaves[low];
+}
+
+Relation
+eb_leaf_index(Relation leaf, int ncolumns, const AttrNumber *columns)
+{
+	List	   *oids = RelationGetIndexList(leaf);
+	ListCell   *cell;
+
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_rel->relam == BTREE_AM_OID &&
+			index->rd_index->indisvalid &&
+			index->rd_index->indnatts == ncolumns &&
+			memcmp(index->rd_index->indkey.values, columns,
+				   sizeof(AttrNumber) * ncolumns) == 0 &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+		{
+			list_free(oids);
+			return index;
+		}
+		index_close(index, AccessShareLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("partition \"%s\" lacks the index that eventbus made for it",
+					RelationGetRelationName(leaf)),
+			 errhint("Create a btree index on column \"%s\"%s.",
+					 get_attname(RelationGetRelid(leaf), columns[0], false),
+					 ncolumns > 1 ? " and the other columns it had" : "")));
 }
 
 /* --- the registry in memory --------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef EB_PARTITION_H
 #define EB_PARTITION_H
 
+#include "access/attnum.h"
 #include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "storage/lockdefs.h"
@@ -68,6 +69,19 @@ extern Oid	eb_leaf_for(EbLog log, TimestampTz at);
  * with table_close(rel, NoLock).
  */
 extern Relation eb_leaf_open(EbLog log, TimestampTz *at);
+
+/*
+ * The same for workers, which may make leaves in their own transactions: makes
+ * them if none fits. An error (55000) when that does not help.
+ */
+extern Relation eb_leaf_open_or_make(EbLog log, TimestampTz *at);
+
+/*
+ * Opens, with AccessShareLock, the plain btree index of a leaf on just these
+ * columns. An error (42704) when somebody dropped it.
+ */
+extern Relation eb_leaf_index(Relation leaf, int ncolumns,
+							  const AttrNumber *columns);
 
 /* Makes missing leaves ahead of now, in this transaction. Returns how many. */
 extern int	eb_make_leaves(void);

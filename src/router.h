@@ -21,4 +21,11 @@ extern void eb_router_start(void);
  */
 extern bool eb_router_turn(void);
 
+/*
+ * Stores the cursor if it has moved over nothing since it was last stored.
+ * Returns the oldest transaction that the router may still have to route:
+ * all events of older ones are routed. Runs its own transaction.
+ */
+extern uint64 eb_router_checkpoint(void);
+
 #endif							/* EB_ROUTER_H */

@@ -49,17 +49,18 @@ static RuleSet *build(uint64 version);
 static void build_bus(BusRules *bus, List *rules);
 static bool compile(const EbRule *rule, EbPattern **pattern);
 
-void
+bool
 eb_ruleset_refresh(void)
 {
 	uint64		version = eb_catalog_version();
 	RuleSet    *old = current;
 
 	if (old != NULL && old->version == version)
-		return;
+		return false;
 	current = build(version);
 	if (old != NULL)
 		MemoryContextDelete(old->context);
+	return true;
 }
 
 static RuleSet *

@@ -13,8 +13,9 @@
 /*
  * Makes the compiled rules those of the catalog as it stands; cheap when
  * nothing changed. Call with a transaction open, at the start of a batch.
+ * Returns whether anything may have changed.
  */
-extern void eb_ruleset_refresh(void);
+extern bool eb_ruleset_refresh(void);
 
 /*
  * Numbers of the targets that the event goes to, each once. The array is

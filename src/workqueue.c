@@ -255,7 +255,8 @@ next_delay(DatabaseQueues *queues, TimestampTz now)
 /* --- router ------------------------------------------------------------- */
 
 int
-eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n)
+eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
+				  bool at_once)
 {
 	DatabaseQueues *queues = own_queues();
 	int			missed = 0;
@@ -275,7 +276,8 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n)
 		}
 		entry->marked_seq = Max(entry->marked_seq, last_seqs[i]);
 		entry->marked = true;
-		if (entry->state == WORK_IDLE)
+		if (entry->state == WORK_IDLE ||
+			(entry->state == WORK_DELAYED && at_once))
 			make_ready(queues, entry);
 	}
 	ready = queues->nready;

@@ -36,12 +36,13 @@ extern void eb_workqueue_shmem_init(void);
 
 /*
  * These targets of this database have deliveries up to last_seqs[i] (router).
+ * With at_once, those that are put off because they failed are not any more.
  * Returns how many targets are ready and nobody works on. Where the queue is
  * full (eventbus.max_queued_targets), a warning is logged and the rest waits
  * until the router asks again: the return value is then negative.
  */
 extern int	eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs,
-							  int n);
+							  int n, bool at_once);
 
 /* Targets of this database that are ready and that nobody works on. */
 extern int	eb_workqueue_ready(void);

@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *		One try to hand events to a target, and what its failure means.
+ *
+ * What a target does may run code of users: triggers, defaults, casts, checks.
+ * It runs in a subtransaction, as the owner of the rule, under
+ * SECURITY_RESTRICTED_OPERATION (no SET ROLE, no temporary tables, nothing
+ * deferred that could run later with other rights), with its settings undone
+ * afterwards, a limit on waiting for locks and on the time it may take. No
+ * other part of the delivery engine leaves the extension's own tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "attempt.h"
+#include "guc.h"
+
+static void deliver_as_owner(const EbTarget *target, EbDelivery *items,
+							 int n);
+static EbVerdict verdict_of(const ErrorData *error);
+
+EbVerdict
+eb_attempt(const EbTarget *target, EbDelivery *items, int n,
+		   ErrorData **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext scratch = AllocSetContextCreate(context, "eventbus attempt",
+												  ALLOCSET_DEFAULT_SIZES);
+	volatile EbVerdict verdict = EB_DELIVERED;
+
+	*error = NULL;
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(scratch);
+		deliver_as_owner(target, items, n);
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		*error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		verdict = verdict_of(*error);
+	}
+	PG_END_TRY();
+	MemoryContextDelete(scratch);
+	return verdict;
+}
+
+static void
+deliver_as_owner(const EbTarget *target, EbDelivery *items, int n)
+{
+	Oid			role = get_role_oid(target->rule->owner, true);
+	int			nest_level = NewGUCNestLevel();
+	char		lock_timeout[16];
+	Oid			userid;
+	int			sec_context;
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", target->rule->owner),
+				 errdetail("It is the owner of rule \"%s\" on event bus \"%s\".",
+						   target->rule->name, target->rule->bus_name)));
+	snprintf(lock_timeout, sizeof(lock_timeout), "%d",
+			 eb_guc_target_lock_timeout);
+	(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (eb_guc_target_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, eb_guc_target_timeout);
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(role, sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	eb_target_type(target->type)->deliver(target, items, n);
+	PopActiveSnapshot();
+	SetUserIdAndSecContext(userid, sec_context);
+	AtEOXact_GUC(false, nest_level);
+}
+
+/*
+ * What an error says about its cause. Anything that is not known to be the
+ * fault of the moment or of the target is held against the events, so that
+ * one of them can never stop the others for good.
+ */
+static EbVerdict
+verdict_of(const ErrorData *error)
+{
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_ADMIN_SHUTDOWN:
+		case ERRCODE_CRASH_SHUTDOWN:
+		case ERRCODE_DATABASE_DROPPED:
+			ReThrowError(unconstify(ErrorData *, error));
+			break;
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+		case ERRCODE_QUERY_CANCELED:
+		case ERRCODE_OBJECT_IN_USE:
+			return EB_BUSY;
+		default:
+			break;
+	}
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: deadlock, serialization */
+		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53: disk full, memory */
+		case ERRCODE_OPERATOR_INTERVENTION: /* 57 */
+		case ERRCODE_SYSTEM_ERROR:	/* 58: I/O */
+		case ERRCODE_CONNECTION_EXCEPTION:	/* 08: of a foreign table */
+			return EB_BUSY;
+		case ERRCODE_INTERNAL_ERROR:	/* XX: corruption, bugs */
+			return EB_BUSY;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: /* 42 */
+		case ERRCODE_INVALID_SCHEMA_NAME:	/* 3F */
+		case ERRCODE_INVALID_CATALOG_NAME:	/* 3D */
+			return EB_TARGET_BROKEN;
+		default:
+			return EB_REJECTED;
+	}
+}

@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * position.c
+ *		How far each target has got: eventbus.target_positions.
+ *
+ * Written by the dispatcher that leases the target, in the transaction that
+ * has the effect on the target. The API inserts and deletes rows, and resets
+ * the state of a target that is put again; should that collide with a
+ * dispatcher, the dispatcher's transaction fails and is done again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "partition.h"
+#include "position.h"
+#include "tid_update.h"
+
+/* columns of eventbus.target_positions */
+enum
+{
+	POSITION_GENERATION = 1,
+	POSITION_TARGET_ID,
+	POSITION_POSITION,
+	POSITION_DELIVERED,
+	POSITION_DEAD_LETTERED,
+	POSITION_ATTEMPTS,
+	POSITION_STATE,
+	POSITION_LAST_ERROR,
+	POSITION_LAST_ERROR_AT
+};
+
+static const char *const state_names[] = {
+	[EB_TARGET_OK] = "ok",
+	[EB_TARGET_FAILED] = "failed",
+};
+
+static EbTargetState
+state_from_text(Datum datum)
+{
+	char	   *name = TextDatumGetCString(datum);
+
+	return strcmp(name, state_names[EB_TARGET_FAILED]) == 0 ?
+		EB_TARGET_FAILED : EB_TARGET_OK;
+}
+
+bool
+eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
+{
+	Relation	rel = table_open(eb_relation_oid("target_positions"),
+								 AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		found;
+
+	ItemPointerCopy(tid, &position->tid);
+	found = eb_tid_fetch(rel, GetActiveSnapshot(), &position->tid,
+						 POSITION_TARGET_ID, target_id, slot);
+	if (found)
+	{
+		Datum	   *values = slot->tts_values;
+		bool	   *isnull = slot->tts_isnull;
+
+		slot_getallattrs(slot);
+		position->generation = DatumGetInt32(values[POSITION_GENERATION - 1]);
+		position->target_id = target_id;
+		position->position = DatumGetInt64(values[POSITION_POSITION - 1]);
+		position->delivered = DatumGetInt64(values[POSITION_DELIVERED - 1]);
+		position->dead_lettered =
+			DatumGetInt64(values[POSITION_DEAD_LETTERED - 1]);
+		position->attempts = DatumGetInt32(values[POSITION_ATTEMPTS - 1]);
+		position->state = state_from_text(values[POSITION_STATE - 1]);
+		position->last_error = isnull[POSITION_LAST_ERROR - 1] ? NULL :
+			TextDatumGetCString(values[POSITION_LAST_ERROR - 1]);
+		position->last_error_at = isnull[POSITION_LAST_ERROR_AT - 1] ? 0 :
+			DatumGetTimestampTz(values[POSITION_LAST_ERROR_AT - 1]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return found;
+}
+
+void
+eb_position_write(EbPosition *position)
+{
+	Relation	rel = table_open(eb_relation_oid("target_positions"),
+								 RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Datum	   *values = slot->tts_values;
+	bool	   *isnull = slot->tts_isnull;
+
+	ExecClearTuple(slot);
+	memset(isnull, false, slot->tts_tupleDescriptor->natts);
+	values[POSITION_GENERATION - 1] = Int32GetDatum(position->generation);
+	values[POSITION_TARGET_ID - 1] = Int32GetDatum(position->target_id);
+	values[POSITION_POSITION - 1] = Int64GetDatum(position->position);
+	values[POSITION_DELIVERED - 1] = Int64GetDatum(position->delivered);
+	values[POSITION_DEAD_LETTERED - 1] = Int64GetDatum(position->dead_lettered);
+	values[POSITION_ATTEMPTS - 1] = Int32GetDatum(position->attempts);
+	values[POSITION_STATE - 1] =
+		CStringGetTextDatum(state_names[position->state]);
+	if (position->last_error)
+	{
+		values[POSITION_LAST_ERROR - 1] =
+			CStringGetTextDatum(position->last_error);
+		values[POSITION_LAST_ERROR_AT - 1] =
+			TimestampTzGetDatum(position->last_error_at);
+	}
+	else
+		isnull[POSITION_LAST_ERROR - 1] =
+			isnull[POSITION_LAST_ERROR_AT - 1] = true;
+	ExecStoreVirtualTuple(slot);
+	eb_tid_update(rel, &position->tid, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}

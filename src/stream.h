@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.h
+ *		The delivery stream: rows of packed references to matched events.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_STREAM_H
+#define EB_STREAM_H
+
+#include "storage/itemptr.h"
+#include "utils/snapshot.h"
+
+#include "cursor.h"
+
+/*
+ * One delivery: where its event is. eventbus.deliveries.refs is an array of
+ * these, as it is in memory; row and array end with number last_seq.
+ */
+typedef struct EbDeliveryRef
+{
+	int64		seq;
+	int32		ord;
+	int32		leaf_id;
+	ItemPointerData tid;
+	uint16		unused;
+} EbDeliveryRef;
+
+/* --- writing (router) --- */
+
+typedef struct EbStreamWriter EbStreamWriter;
+
+/*
+ * Begins to append deliveries; they are numbered from cursor->delivery_seq on.
+ * Allocates in CurrentMemoryContext.
+ */
+extern EbStreamWriter *eb_stream_begin(EbCursor *cursor);
+extern void eb_stream_add(EbStreamWriter *writer, int32 target_id,
+						  const EbDeliveryRef *ref);
+
+/*
+ * Writes what is left and updates the cursor (in memory). Says which targets
+ * were given deliveries, and up to which number each.
+ */
+extern int	eb_stream_end(EbStreamWriter *writer, int32 **target_ids,
+						  int64 **last_seqs);
+
+/* --- reading (dispatchers) --- */
+
+typedef struct EbDeliveryItem
+{
+	int64		delivery_seq;
+	EbDeliveryRef ref;
+} EbDeliveryItem;
+
+/*
+ * Reads up to limit deliveries of a target after position, in order, into
+ * items. *leaf_hint is the leaf to begin with (0: the oldest), and then the
+ * one that the last of them was in.
+ */
+extern int	eb_stream_read(int32 target_id, int64 position, Snapshot snapshot,
+						   int32 *leaf_hint, EbDeliveryItem *items, int limit);
+
+/* How many deliveries of a target come after position. */
+extern int64 eb_stream_count(int32 target_id, int64 position,
+							 Snapshot snapshot, TimestampTz *oldest);
+
+#endif							/* EB_STREAM_H */

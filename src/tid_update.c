@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * tid_update.c
+ *		Rows of small tables without an index, updated where they are.
+ *
+ * A position that moves a thousand times a second under a long-held snapshot
+ * leaves versions that nobody may remove. Found through an index, each update
+ * would walk past all of them; found by the remembered place, the cost stays
+ * flat. Without an index nothing prunes the page either, as nobody scans it:
+ * so it is asked for here, before an update, where the page says that
+ * something can be removed (pruneheap.c looks itself whether it is worth it).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "tid_update.h"
+
+static bool
+holds(TupleTableSlot *slot, AttrNumber column, int32 value)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(slot, column, &isnull);
+
+	return !isnull && DatumGetInt32(datum) == value;
+}
+
+bool
+eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
+			 AttrNumber column, int32 value, TupleTableSlot *slot)
+{
+	TableScanDesc scan;
+	bool		found = false;
+
+	if (ItemPointerIsValid(tid) &&
+		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		table_tuple_fetch_row_version(rel, tid, snapshot, slot) &&
+		holds(slot, column, value))
+		return true;
+
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		found = holds(slot, column, value);
+	if (found)
+	{
+		ItemPointerCopy(&slot->tts_tid, tid);
+		ExecMaterializeSlot(slot);
+	}
+	table_endscan(scan);
+	return found;
+}
+
+/* Lets the page that the row is on be pruned, if that is worth while. */
+static void
+prune_page(Relation rel, ItemPointer tid)
+{
+	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+
+	heap_page_prune_opt(rel, buffer);
+	ReleaseBuffer(buffer);
+}
+
+void
+eb_tid_update(Relation rel, ItemPointer tid, TupleTableSlot *slot)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+	LockTupleMode lockmode;
+	EbUpdatedIndexes indexes;
+
+	prune_page(rel, tid);
+	result = table_tuple_update(rel, tid, slot, GetCurrentCommandId(true),
+								InvalidSnapshot, InvalidSnapshot, true,
+								&failure, &lockmode, &indexes);
+	if (result != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not update table \"%s\" due to a concurrent change",
+						RelationGetRelationName(rel))));
+	Assert(!indexes);
+	ItemPointerCopy(&slot->tts_tid, tid);
+}

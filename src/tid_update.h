@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * tid_update.h
+ *		Rows of small tables without an index, updated where they are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef EB_TID_UPDATE_H
+#define EB_TID_UPDATE_H
+
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/*
+ * Loads into slot the row whose int4 column has the value: the one at *tid if
+ * it is still the version that the snapshot sees, else by a scan; *tid then
+ * says where it is. False when there is none.
+ */
+extern bool eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
+						 AttrNumber column, int32 value,
+						 TupleTableSlot *slot);
+
+/*
+ * Replaces the row at *tid by what is in slot; *tid moves to the new version,
+ * which counts once the transaction commits. An error (40001) when somebody
+ * else has changed it.
+ */
+extern void eb_tid_update(Relation rel, ItemPointer tid,
+						  TupleTableSlot *slot);
+
+#endif							/* EB_TID_UPDATE_H */
