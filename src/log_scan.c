@@ -43,6 +43,7 @@ typedef struct Collector
 	Snapshot	snapshot;
 	int			limit;
 	EbEventFound found;
+	void	   *arg;
 	EbEventRefs *refs;
 } Collector;
 
@@ -86,9 +87,9 @@ sort_refs(EbEventRefs *refs)
 
 void
 eb_log_collect(const EbCursor *cursor, Snapshot snapshot, int limit,
-			   EbEventFound found, EbEventRefs *refs)
+			   EbEventFound found, void *arg, EbEventRefs *refs)
 {
-	Collector	c = {cursor, snapshot, limit, found, refs};
+	Collector	c = {cursor, snapshot, limit, found, arg, refs};
 	const EbLeafArray *array = eb_leaves(EB_LOG_EVENTS);
 	int			nleaves = array->nleaves;
 	EbLeaf	   *leaves = palloc(sizeof(EbLeaf) * Max(nleaves, 1));
@@ -193,7 +194,7 @@ collect_row(Collector *c, int32 leaf_id, TupleTableSlot *slot)
 	ref->ord = ord;
 	ref->leaf_id = leaf_id;
 	ItemPointerCopy(&slot->tts_tid, &ref->tid);
-	c->found(ref, slot);
+	c->found(ref, slot, c->arg);
 	if (refs->n >= 2 * c->limit)
 		keep_least(c);
 }

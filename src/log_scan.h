@@ -33,7 +33,8 @@ typedef struct EbEventRefs
 } EbEventRefs;
 
 /* Called for each event found, while its row is in slot. */
-typedef void (*EbEventFound) (EbEventRef *ref, TupleTableSlot *slot);
+typedef void (*EbEventFound) (EbEventRef *ref, TupleTableSlot *slot,
+							  void *arg);
 
 /*
  * Collects, in order, the events of the difference that the cursor is to
@@ -42,7 +43,8 @@ typedef void (*EbEventFound) (EbEventRef *ref, TupleTableSlot *slot);
  * least, with truncated set. refs->refs is allocated in CurrentMemoryContext.
  */
 extern void eb_log_collect(const EbCursor *cursor, Snapshot snapshot,
-						   int limit, EbEventFound found, EbEventRefs *refs);
+						   int limit, EbEventFound found, void *arg,
+						   EbEventRefs *refs);
 
 /*
  * Reads one event into slot, which must be of the log's shape, by its place;

@@ -8,11 +8,21 @@
 #ifndef EB_MAINTENANCE_H
 #define EB_MAINTENANCE_H
 
+/* What a round did. */
+typedef struct EbMaintenanceResult
+{
+	int			leaves_made;
+	int			leaves_sealed;
+} EbMaintenanceResult;
+
 /*
  * One round, in transactions of its own (call outside a transaction): leaves
  * ahead, sealing, VACUUM (FREEZE) of sealed leaves. The router's process calls
  * it each minute, and at once when EbDatabase.maintenance_wanted is set.
  */
 extern void eb_maintenance_round(void);
+
+/* The same in the caller's transaction, as the extension's owner; no VACUUM. */
+extern EbMaintenanceResult eb_maintenance_run(void);
 
 #endif							/* EB_MAINTENANCE_H */

@@ -105,7 +105,8 @@ static void add_leaf(TupleTableSlot *slot);
 static int	compare_leaves(const void *a, const void *b);
 static void registry_invalidated(Datum arg, Oid relid);
 static const EbLeaf *leaf_to_append(EbLog log, TimestampTz *at);
-static int	make_leaves_of(EbLog log, TimestampTz now);
+static int	make_leaves_of(EbLog log, TimestampTz now, bool dry_run);
+static int	make_all_leaves(bool dry_run);
 static void make_leaf(EbLog log, TimestampTz start, TimestampTz end);
 static void make_cursor(int32 generation);
 static void make_root(EbLog log, int32 generation);
@@ -512,30 +513,41 @@ make_root(EbLog log, int32 generation)
 int
 eb_make_leaves(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	EbSavedUser saved;
 	int			made = 0;
 
-	if (!registry_ready())
+	/* most of the time there is nothing to make: then take no lock */
+	if (!registry_ready() || make_all_leaves(true) == 0)
 		return 0;
 	saved = eb_owner_enter();
 
 	/* one maker at a time; then see what the one before us made */
 	LockRelationOid(eb_relation_oid("leaves"), ShareUpdateExclusiveLock);
 	SPI_connect();
-	for (int log = 0; log < EB_NLOGS; log++)
-		made += make_leaves_of(log, now);
+	made = make_all_leaves(false);
 	SPI_finish();
 	eb_owner_leave(saved);
+	return made;
+}
+
+static int
+make_all_leaves(bool dry_run)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			made = 0;
+
+	for (int log = 0; log < EB_NLOGS; log++)
+		made += make_leaves_of(log, now, dry_run);
 	return made;
 }
 
 /*
  * Covers the time from one leaf before now to eventbus.leaves_ahead leaves
  * after it, around the leaves that exist (which may be of another width).
+ * Returns how many leaves were, or in a dry run would be, made.
  */
 static int
-make_leaves_of(EbLog log, TimestampTz now)
+make_leaves_of(EbLog log, TimestampTz now, bool dry_run)
 {
 	int64		width = leaf_width(log);
 	TimestampTz at = floor_to(now, width) - width;
@@ -562,10 +574,11 @@ make_leaves_of(EbLog log, TimestampTz now)
 				end = Min(end, leaf->range_start);
 		}
 		if (!covered)
+			made++;
+		if (!covered && !dry_run)
 		{
 			make_leaf(log, at, end);
 			CommandCounterIncrement();
-			made++;
 		}
 		at = end;
 	}

@@ -78,7 +78,7 @@ static struct
 
 static bool take_snapshot(Snapshot snapshot);
 static void collect(Snapshot snapshot);
-static void match_found(EbEventRef *ref, TupleTableSlot *slot);
+static void match_found(EbEventRef *ref, TupleTableSlot *slot, void *arg);
 static void match(EbEventRef *ref, TupleTableSlot *slot);
 static int	append_deliveries(Snapshot snapshot, int32 **target_ids,
 							  int64 **last_seqs);
@@ -212,7 +212,7 @@ collect(Snapshot snapshot)
 	router.room = 1024;
 	router.matches = palloc(router.room * sizeof(int32));
 	eb_log_collect(&router.cursor, snapshot, MAX_COLLECTED, match_found,
-				   &router.refs);
+				   NULL, &router.refs);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -221,7 +221,7 @@ collect(Snapshot snapshot)
  * are no more than one batch of them.
  */
 static void
-match_found(EbEventRef *ref, TupleTableSlot *slot)
+match_found(EbEventRef *ref, TupleTableSlot *slot, void *arg)
 {
 	if (router.refs.n <= eb_guc_route_batch_size)
 		match(ref, slot);

@@ -74,14 +74,15 @@ COMMENT ON TABLE eventbus.dead_letters IS 'events that a target could not take, 
 CREATE SEQUENCE eventbus.leaf_id_seq AS int;
 COMMENT ON SEQUENCE eventbus.leaf_id_seq IS 'numbers of leaves';
 CREATE TABLE eventbus.leaves (
-	leaf_id				int NOT NULL PRIMARY KEY DEFAULT pg_catalog.nextval('eventbus.leaf_id_seq'),
+	leaf_id				int NOT NULL DEFAULT pg_catalog.nextval('eventbus.leaf_id_seq'),
 	parent				text NOT NULL,			-- event_log, deliveries, dead_letters
 	generation			int NOT NULL,
 	name				text NOT NULL UNIQUE,	-- table in schema eventbus
 	range_start			timestamptz NOT NULL,
 	range_end			timestamptz NOT NULL,
 	seal_xid			xid8,					-- an xid taken after range_end
-	sealed_at			timestamptz
+	sealed_at			timestamptz,
+	PRIMARY KEY (generation, leaf_id)
 );
 COMMENT ON TABLE eventbus.leaves IS 'partitions of event_log, deliveries and dead_letters by time';
 

@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.c
+ *		Makes leaves ahead, seals those that are over.
+ *
+ * A leaf of the event log is sealed when nothing can be added to it any more
+ * and everything in it is routed:
+ *
+ *	1.	Its end has passed. An xid is taken then, and stored (seal_xid).
+ *	2.	The cursor's snapshot has no running transaction that is older than
+ *		seal_xid. A put takes its xid before it reads the clock, so whoever
+ *		put into this leaf has an older one, has ended, and is routed.
+ *	3.	The one exception is a clock that was stepped back after 1. So, under
+ *		a lock that keeps writers out, the leaf is asked for younger xids; if
+ *		there are any, it waits for another round. From the seal on,
+ *		eb_leaf_open() keeps new rows out.
+ *
+ * Sealing gives the leaf what readers of history need: indexes on the event
+ * id and on (bus_id, seq), statistics, and, as VACUUM cannot run inside a
+ * transaction, a VACUUM (FREEZE) by the worker afterwards, after which nobody
+ * ever needs to write to it again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "commands/vacuum.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_node.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "cursor.h"
+#include "eventbus.h"
+#include "maintenance.h"
+#include "partition.h"
+#include "router.h"
+#include "worker.h"
+
+static List *ended_leaves(void);
+static FullTransactionId routed_horizon(void);
+static bool seal_if_possible(const EbLeaf *leaf);
+static void set_seal_xid(const EbLeaf *leaf);
+static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
+static void seal(const EbLeaf *leaf);
+static void freeze(Oid relid);
+static void run_sql(const char *format,...) pg_attribute_printf(1, 2);
+
+/* --- a round -------------------------------------------------------------- */
+
+void
+eb_maintenance_round(void)
+{
+	List	   *leaves;
+	ListCell   *cell;
+	MemoryContext caller = CurrentMemoryContext;
+
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) eb_make_leaves();
+	MemoryContextSwitchTo(caller);
+	leaves = ended_leaves();
+	PopActiveSnapshot();
+	eb_worker_commit();
+	if (leaves == NIL)
+		return;
+
+	(void) eb_router_checkpoint();
+	foreach(cell, leaves)
+	{
+		const EbLeaf *leaf = lfirst(cell);
+		bool		sealed;
+
+		eb_worker_begin();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		sealed = seal_if_possible(leaf);
+		PopActiveSnapshot();
+		eb_worker_commit();
+		MemoryContextSwitchTo(caller);
+		if (sealed)
+			freeze(leaf->relid);
+		MemoryContextSwitchTo(caller);
+	}
+}
+
+EbMaintenanceResult
+eb_maintenance_run(void)
+{
+	EbMaintenanceResult result = {0, 0};
+	EbSavedUser saved;
+	ListCell   *cell;
+
+	result.leaves_made = eb_make_leaves();
+	saved = eb_owner_enter();
+	foreach(cell, ended_leaves())
+		result.leaves_sealed += seal_if_possible(lfirst(cell));
+	eb_owner_leave(saved);
+	return result;
+}
+
+/* Leaves of the event log that are over and not sealed (copies). */
+static List *
+ended_leaves(void)
+{
+	const EbLeafArray *array = eb_leaves(EB_LOG_EVENTS);
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *result = NIL;
+
+	for (int i = 0; i < array->nleaves; i++)
+	{
+		const EbLeaf *leaf = &array->leaves[i];
+
+		if (leaf->range_end <= now && !leaf->sealed)
+		{
+			EbLeaf	   *copy = palloc(sizeof(EbLeaf));
+
+			*copy = *leaf;
+			result = lappend(result, copy);
+		}
+	}
+	return result;
+}
+
+/* --- sealing -------------------------------------------------------------- */
+
+/* Transactions older than this have ended, and their events are routed. */
+static FullTransactionId
+routed_horizon(void)
+{
+	EbCursor	cursor;
+
+	if (!eb_cursor_read(eb_generation(), &cursor))
+		return InvalidFullTransactionId;
+	return FullTransactionIdFromU64(cursor.last_snapshot->xmin);
+}
+
+/* Takes a leaf as far on the way to its seal as it goes; true: sealed. */
+static bool
+seal_if_possible(const EbLeaf *leaf)
+{
+	FullTransactionId horizon = routed_horizon();
+
+	if (!FullTransactionIdIsValid(leaf->seal_xid))
+	{
+		set_seal_xid(leaf);
+		return false;
+	}
+	if (!FullTransactionIdPrecedes(leaf->seal_xid, horizon))
+		return false;
+
+	/* CREATE INDEX would wait for it; somebody who writes there goes first */
+	if (!ConditionalLockRelationOid(leaf->relid, ShareLock))
+		return false;
+	if (has_younger_rows(leaf, horizon))
+		return false;
+	seal(leaf);
+	return true;
+}
+
+static void
+set_seal_xid(const EbLeaf *leaf)
+{
+	run_sql("UPDATE eventbus.leaves"
+			" SET seal_xid = '" UINT64_FORMAT "' WHERE leaf_id = %d",
+			U64FromFullTransactionId(ReadNextFullTransactionId()),
+			leaf->leaf_id);
+	eb_leaves_changed();
+}
+
+/* Has it rows of transactions that may not be routed yet? */
+static bool
+has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon)
+{
+	Oid			types[] = {XID8OID};
+	Datum		values[] = {FullTransactionIdGetDatum(horizon)};
+	char	   *sql = psprintf("SELECT FROM eventbus.%s WHERE xid"
+							   " OPERATOR(pg_catalog.>=) $1 LIMIT 1",
+							   get_rel_name(leaf->relid));
+	bool		found;
+
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 1) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", sql);
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
+static void
+seal(const EbLeaf *leaf)
+{
+	char	   *name = get_rel_name(leaf->relid);
+
+	run_sql("CREATE INDEX ON eventbus.%s (id)", name);
+	run_sql("CREATE INDEX ON eventbus.%s (bus_id, seq)", name);
+	run_sql("ANALYZE eventbus.%s", name);
+	run_sql("ALTER TABLE eventbus.%s RESET"
+			" (autovacuum_enabled, toast.autovacuum_enabled)", name);
+	run_sql("UPDATE eventbus.leaves"
+			" SET sealed_at = pg_catalog.clock_timestamp()"
+			" WHERE leaf_id = %d", leaf->leaf_id);
+	eb_leaves_changed();
+}
+
+/*
+ * VACUUM (FREEZE), which makes transactions of its own. That it fails, or is
+ * lost in a crash, does no harm: autovacuum freezes the leaf in its time.
+ */
+static void
+freeze(Oid relid)
+{
+	VacuumStmt *stmt = makeNode(VacuumStmt);
+	char	   *name;
+
+	PortalContext = CurrentMemoryContext;
+	eb_worker_begin();
+	MemoryContextSwitchTo(PortalContext);
+	name = get_rel_name(relid);
+	if (name != NULL)
+	{
+		RangeVar   *range = makeRangeVar(EB_SCHEMA, name, -1);
+
+		stmt->options = list_make1(makeDefElem("freeze", NULL, -1));
+		stmt->rels = list_make1(makeVacuumRelation(range, relid, NIL));
+		stmt->is_vacuumcmd = true;
+		ExecVacuum(make_parsestate(NULL), stmt, true);
+	}
+	eb_worker_commit();
+	PortalContext = NULL;
+}
+
+/* Runs one statement of our own through SPI. */
+static void
+run_sql(const char *format,...)
+{
+	char		sql[1024];
+	va_list		args;
+	int			result;
+
+	va_start(args, format);
+	vsnprintf(sql, sizeof(sql), format, args);
+	va_end(args);
+	SPI_connect();
+	result = SPI_execute(sql, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql,
+			 SPI_result_code_string(result));
+	SPI_finish();
+}
