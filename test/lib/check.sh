@@ -35,8 +35,8 @@ run_check() {
 		log=$logs/$kind.log
 		run_kind "$kind"
 	done
-	keep_results
 	[ "$passed" -gt 0 ] || [ "$failed" -gt 0 ] || fail "no test was run"
+	keep_results
 	say "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ] || exit 1
 }
