@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "api_args.h"
 #include "arn.h"
 #include "catalog_write.h"
@@ -23,6 +25,7 @@ eventbus_create_event_bus(PG_FUNCTION_ARGS)
 {
 	char	   *name = eb_arg_text(fcinfo, 0);
 
+	PreventCommandIfReadOnly("eb_create_event_bus()");
 	eb_catalog_create_bus(name, eb_arg_text(fcinfo, 1));
 	PG_RETURN_TEXT_P(cstring_to_text(eb_arn_of_bus(name)));
 }
@@ -31,6 +34,7 @@ eventbus_create_event_bus(PG_FUNCTION_ARGS)
 Datum
 eventbus_update_event_bus(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("eb_update_event_bus()");
 	eb_catalog_update_bus(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 1));
 	PG_RETURN_VOID();
 }
@@ -39,6 +43,7 @@ eventbus_update_event_bus(PG_FUNCTION_ARGS)
 Datum
 eventbus_delete_event_bus(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("eb_delete_event_bus()");
 	eb_catalog_delete_bus(eb_arg_text(fcinfo, 0));
 	PG_RETURN_VOID();
 }

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "api_args.h"
 #include "arn.h"
 #include "catalog_write.h"
@@ -35,6 +37,7 @@ eventbus_put_rule(PG_FUNCTION_ARGS)
 	};
 	EbRuleRef	rule;
 
+	PreventCommandIfReadOnly("eb_put_rule()");
 	if (spec.event_pattern == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -51,6 +54,7 @@ eventbus_put_rule(PG_FUNCTION_ARGS)
 Datum
 eventbus_enable_rule(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("eb_enable_rule()");
 	eb_catalog_set_rule_state(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 1),
 							  "ENABLED");
 	PG_RETURN_VOID();
@@ -60,6 +64,7 @@ eventbus_enable_rule(PG_FUNCTION_ARGS)
 Datum
 eventbus_disable_rule(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("eb_disable_rule()");
 	eb_catalog_set_rule_state(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 1),
 							  "DISABLED");
 	PG_RETURN_VOID();
@@ -69,6 +74,7 @@ eventbus_disable_rule(PG_FUNCTION_ARGS)
 Datum
 eventbus_delete_rule(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("eb_delete_rule()");
 	eb_catalog_delete_rule(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 1));
 	PG_RETURN_VOID();
 }

@@ -22,6 +22,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/resowner.h"
@@ -153,6 +154,7 @@ eventbus_put_target(PG_FUNCTION_ARGS)
 	};
 	EbRuleRef	rule;
 
+	PreventCommandIfReadOnly("eb_put_target()");
 	/* an older version of the extension's SQL may not have all options */
 	for (int i = 0; i < NUM_OPTIONS && first_option + i < PG_NARGS(); i++)
 		input.options[i] = eb_arg_text(fcinfo, first_option + i);
@@ -170,6 +172,7 @@ eventbus_remove_target(PG_FUNCTION_ARGS)
 	char	   *id = eb_arg_text(fcinfo, 1);
 	EbRuleRef	rule;
 
+	PreventCommandIfReadOnly("eb_remove_target()");
 	eb_arn_check_name(id, "targetId", EB_MAX_TARGET_ID, false);
 	eb_catalog_get_rule(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 2), &rule);
 	if (!eb_catalog_remove_target(&rule, id))
@@ -403,6 +406,7 @@ eventbus_put_targets(PG_FUNCTION_ARGS)
 	EbRuleRef	rule;
 	int			ntargets;
 
+	PreventCommandIfReadOnly("eb_put_targets()");
 	if (targets == NULL)
 		eb_arn_null_error("targets");
 	if (!JB_ROOT_IS_ARRAY(targets) || JB_ROOT_IS_SCALAR(targets))
@@ -441,6 +445,7 @@ eventbus_remove_targets(PG_FUNCTION_ARGS)
 	int			nids;
 	EbRuleRef	rule;
 
+	PreventCommandIfReadOnly("eb_remove_targets()");
 	if (PG_ARGISNULL(1))
 		eb_arn_null_error("ids");
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
