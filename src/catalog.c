@@ -55,6 +55,7 @@
 #include "catalog.h"
 #include "eventbus.h"
 #include "partition.h"
+#include "wake.h"
 
 #define MAX_COLUMNS	8
 
@@ -144,6 +145,7 @@ PG_FUNCTION_INFO_V1(eventbus_catalog_changed);
 /*
  * Statement trigger on the three tables: their caches are out of date, here
  * from the next command on, elsewhere once this transaction has committed.
+ * The router is woken then: a target that was mended has its backlog tried.
  */
 Datum
 eventbus_catalog_changed(PG_FUNCTION_ARGS)
@@ -156,6 +158,7 @@ eventbus_catalog_changed(PG_FUNCTION_ARGS)
 				 errmsg("function was not called by a trigger")));
 
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
+	eb_wake_at_commit();
 	return PointerGetDatum(NULL);
 }
 
