@@ -45,5 +45,5 @@ WHERE classid = 'pg_class'::regclass AND relkind = 'p'
        OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype <> 'n'))
 ORDER BY 1;
 
--- the version of the library is that of the script
+-- what is installed, and where
 SELECT extversion, extnamespace::regnamespace FROM pg_extension WHERE extname = 'eventbus';
