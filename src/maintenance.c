@@ -72,7 +72,7 @@ eb_maintenance_round(void)
 	if (leaves == NIL)
 		return;
 
-	(void) eb_router_checkpoint();
+	eb_router_checkpoint();
 	foreach(cell, leaves)
 	{
 		const EbLeaf *leaf = lfirst(cell);

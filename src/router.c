@@ -349,17 +349,16 @@ publish(const int32 *target_ids, const int64 *last_seqs, int n)
 
 /* --- for maintenance ------------------------------------------------------ */
 
-uint64
+void
 eb_router_checkpoint(void)
 {
+	/* nothing moved; also before eb_router_start() */
+	if (!router.dirty)
+		return;
 	eb_worker_begin();
-	if (router.dirty)
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		eb_cursor_write(&router.cursor);
-		PopActiveSnapshot();
-	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	eb_cursor_write(&router.cursor);
+	PopActiveSnapshot();
 	eb_worker_commit();
 	router.dirty = false;
-	return router.cursor.last_snapshot->xmin;
 }

@@ -22,10 +22,9 @@ extern void eb_router_start(void);
 extern bool eb_router_turn(void);
 
 /*
- * Stores the cursor if it has moved over nothing since it was last stored.
- * Returns the oldest transaction that the router may still have to route:
- * all events of older ones are routed. Runs its own transaction.
+ * Stores the cursor if it has moved over nothing since it was last stored, so
+ * that the stored one says what is routed. Runs its own transaction.
  */
-extern uint64 eb_router_checkpoint(void);
+extern void eb_router_checkpoint(void);
 
 #endif							/* EB_ROUTER_H */
