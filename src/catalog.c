@@ -5,7 +5,9 @@
  *
  * The three tables are small and read all the time (each put resolves a bus),
  * so a process reads them whole into one memory context, a child of
- * CacheMemoryContext, and hands out pointers into it.
+ * CacheMemoryContext, and hands out pointers into it. There are two caches: of
+ * buses alone, which is all that publishers need, and of everything. Thousands
+ * of rules then cost a publisher nothing, nor does a change of one.
  *
  * Reading: sequential scans of the three tables under one snapshot, the latest
  * one: a cache lives longer than a transaction's snapshot, and a change that
@@ -18,7 +20,8 @@
  *
  * Invalidation: a statement trigger on each table (eventbus_catalog_changed)
  * sends a relcache invalidation for it. Here a callback counts those; a cache
- * is current while the count is what it was before its snapshot was taken.
+ * is current while the counts of the tables that it was read from are what they
+ * were before its snapshot was taken.
  * Counting works at any moment, also while a cache is being built: a change
  * that the snapshot did not see sends its message after the snapshot was
  * taken. Each access takes in pending messages (cheap when there are none),
@@ -59,6 +62,7 @@
 
 #define MAX_COLUMNS	8
 
+/* A cache is read from the first one, or from all of them. */
 typedef enum CatalogTable
 {
 	BUS_TABLE,
@@ -66,6 +70,9 @@ typedef enum CatalogTable
 	TARGET_TABLE,
 	NUM_TABLES
 } CatalogTable;
+
+#define ONLY_BUSES	1
+#define EVERYTHING	NUM_TABLES
 
 /* What is read of each table; the *_row functions take it in this order. */
 static const struct
@@ -115,7 +122,8 @@ typedef struct TargetItem
 typedef struct Catalog
 {
 	MemoryContext context;		/* holds everything, this struct too */
-	uint64		invalidations;	/* count before the snapshot was taken */
+	int			ntables;		/* ONLY_BUSES or EVERYTHING */
+	uint64		invalidations[NUM_TABLES];	/* before the snapshot was taken */
 	HTAB	   *buses_by_name;	/* of BusNameItem; not deleted ones */
 	HTAB	   *buses;			/* of BusItem, by bus_id; deleted ones too */
 	HTAB	   *rules_by_id;	/* of RuleItem */
@@ -126,11 +134,12 @@ typedef struct Catalog
 typedef void (*RowFunction) (Catalog *catalog, const Datum *values,
 							 const bool *nulls);
 
-static Catalog *current = NULL;
-static uint64 version = 0;
+static Catalog *buses_only = NULL;
+static Catalog *everything = NULL;
+static uint64 version = 0;		/* of everything */
 
-/* Counted by the callback for these relations, or for all of them. */
-static uint64 invalidations = 0;
+/* Counted by the callback, for each table. */
+static uint64 invalidations[NUM_TABLES];
 static Oid	table_oids[NUM_TABLES];
 
 /* Replaced caches of this transaction, and when the last one came there. */
@@ -166,11 +175,9 @@ eventbus_catalog_changed(PG_FUNCTION_ARGS)
 static void
 count_invalidation(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) ||
-		relid == table_oids[BUS_TABLE] ||
-		relid == table_oids[RULE_TABLE] ||
-		relid == table_oids[TARGET_TABLE])
-		invalidations++;
+	for (int i = 0; i < NUM_TABLES; i++)
+		if (!OidIsValid(relid) || relid == table_oids[i])
+			invalidations[i]++;
 }
 
 
@@ -403,24 +410,25 @@ open_table(CatalogTable table)
 }
 
 static Catalog *
-read_catalog(void)
+read_catalog(int ntables)
 {
 	Catalog    *catalog = make_catalog();
 	Relation	rels[NUM_TABLES];
 	Snapshot	snapshot;
 	ListCell   *lc;
 
-	for (int i = 0; i < NUM_TABLES; i++)
+	for (int i = 0; i < ntables; i++)
 		rels[i] = open_table(i);
 
 	/* whatever is counted from here on, the snapshot may not have seen */
-	catalog->invalidations = invalidations;
+	catalog->ntables = ntables;
+	memcpy(catalog->invalidations, invalidations, sizeof(invalidations));
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	for (int i = 0; i < NUM_TABLES; i++)
+	for (int i = 0; i < ntables; i++)
 		read_table(catalog, i, rels[i], snapshot);
 	UnregisterSnapshot(snapshot);
 
-	for (int i = 0; i < NUM_TABLES; i++)
+	for (int i = 0; i < ntables; i++)
 		table_close(rels[i], AccessShareLock);
 
 	list_sort(catalog->rules, compare_rules);
@@ -465,11 +473,24 @@ retire(Catalog *catalog)
 	MemoryContextSetParent(catalog->context, retired);
 }
 
-/* The cache, read (again) if there is none or something has changed. */
+/* Does catalog say what the first ntables tables say? */
+static bool
+is_current(const Catalog *catalog, int ntables)
+{
+	return catalog != NULL && catalog->ntables >= ntables &&
+		memcmp(catalog->invalidations, invalidations,
+			   ntables * sizeof(uint64)) == 0;
+}
+
+/*
+ * A cache of (at least) the first ntables tables, read (again) if there is
+ * none or something has changed.
+ */
 static Catalog *
-get_catalog(void)
+get_catalog(int ntables)
 {
 	static bool registered = false;
+	Catalog   **place = ntables == EVERYTHING ? &everything : &buses_only;
 	Catalog    *fresh;
 
 	Assert(IsTransactionState());
@@ -481,16 +502,19 @@ get_catalog(void)
 	}
 
 	AcceptInvalidationMessages();
-	if (current != NULL && current->invalidations == invalidations)
-		return current;
+	if (is_current(everything, ntables))
+		return everything;
+	if (is_current(*place, ntables))
+		return *place;
 
-	fresh = read_catalog();
-	if (current != NULL)
-		retire(current);
+	fresh = read_catalog(ntables);
+	if (*place != NULL)
+		retire(*place);
 	MemoryContextSetParent(fresh->context, CacheMemoryContext);
-	current = fresh;
-	version++;
-	return current;
+	*place = fresh;
+	if (ntables == EVERYTHING)
+		version++;
+	return fresh;
 }
 
 
@@ -512,7 +536,8 @@ eb_catalog_find_bus(const char *name, int len, int32 *bus_id)
 		return true;
 	}
 
-	entry = hash_search(get_catalog()->buses_by_name, &key, HASH_FIND, NULL);
+	entry = hash_search(get_catalog(ONLY_BUSES)->buses_by_name, &key,
+						HASH_FIND, NULL);
 	if (entry == NULL)
 		return false;
 	*bus_id = entry->bus_id;
@@ -526,15 +551,17 @@ eb_catalog_bus_name(int32 bus_id)
 
 	if (bus_id == EB_DEFAULT_BUS_ID)
 		return EB_DEFAULT_BUS_NAME;
-	entry = hash_search(get_catalog()->buses, &bus_id, HASH_FIND, NULL);
+	entry = hash_search(get_catalog(ONLY_BUSES)->buses, &bus_id, HASH_FIND,
+						NULL);
 	return entry == NULL ? NULL : entry->name;
 }
 
 const EbRule *
 eb_catalog_rule(int32 rule_id)
 {
-	RuleItem   *entry = hash_search(get_catalog()->rules_by_id, &rule_id,
-									HASH_FIND, NULL);
+	Catalog    *catalog = get_catalog(EVERYTHING);
+	RuleItem   *entry = hash_search(catalog->rules_by_id, &rule_id, HASH_FIND,
+									NULL);
 
 	return entry == NULL ? NULL : entry->rule;
 }
@@ -542,8 +569,9 @@ eb_catalog_rule(int32 rule_id)
 const EbTarget *
 eb_catalog_target(int32 target_id)
 {
-	TargetItem *entry = hash_search(get_catalog()->targets, &target_id,
-									HASH_FIND, NULL);
+	Catalog    *catalog = get_catalog(EVERYTHING);
+	TargetItem *entry = hash_search(catalog->targets, &target_id, HASH_FIND,
+									NULL);
 
 	return entry == NULL ? NULL : entry->target;
 }
@@ -551,12 +579,12 @@ eb_catalog_target(int32 target_id)
 List *
 eb_catalog_rules(void)
 {
-	return get_catalog()->rules;
+	return get_catalog(EVERYTHING)->rules;
 }
 
 uint64
 eb_catalog_version(void)
 {
-	(void) get_catalog();
+	(void) get_catalog(EVERYTHING);
 	return version;
 }
