@@ -21,13 +21,13 @@ PG_CFLAGS  += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
               -Wno-missing-field-initializers -Wno-cast-function-type
 
 # pieces of installcheck: each can be named, or emptied, on the command line
-REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS       := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS   = --temp-instance=./tmp_check --temp-config=./test/eventbus.conf \
                  --load-extension=eventbus --no-locale --encoding=UTF8
-ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION     := $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=./test/eventbus.conf \
                  --inputdir=test/isolation --load-extension=eventbus --no-locale --encoding=UTF8
-TAP_TESTS      = 1
+TAP_TESTS     := $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS   ?= $(sort $(wildcard test/t/*.pl))
 
 EXTRA_CLEAN = results output_iso regression.diffs regression.out
