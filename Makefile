@@ -30,7 +30,7 @@ ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=./test/eventbus.c
 TAP_TESTS     := $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS   ?= $(sort $(wildcard test/t/*.pl))
 
-EXTRA_CLEAN = results output_iso regression.diffs regression.out
+EXTRA_CLEAN = .build results output_iso regression.diffs regression.out
 
 # ---- 2. Commands of their own ----------------------------------------------
 
