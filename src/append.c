@@ -8,6 +8,12 @@
  * kept by the executor's own routines. Constraints and triggers are not
  * looked at: a leaf is ours, and its rows are made to fit.
  *
+ * Everything lives in the memory of one executor state. The slots are virtual
+ * and of a row type of their own, not the relcache's, so that they pin
+ * nothing: making and dropping pins for each slot of a small batch would cost
+ * as much as forming its tuples. The tuples of a chunk live in the state's
+ * per-tuple memory.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -29,6 +35,7 @@ struct EbAppender
 	Relation	rel;
 	EState	   *estate;
 	ResultRelInfo *result_rel;
+	TupleDesc	tupdesc;
 	CommandId	cid;
 	int			nslots;			/* slots made */
 	int			nrows;			/* slots filled */
@@ -39,17 +46,21 @@ struct EbAppender
 EbAppender *
 eb_append_begin(Relation rel)
 {
+	EState	   *estate = CreateExecutorState();
+	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
 	EbAppender *appender = palloc(sizeof(EbAppender));
 
 	appender->rel = rel;
-	appender->estate = CreateExecutorState();
+	appender->estate = estate;
 	appender->result_rel = makeNode(ResultRelInfo);
 	InitResultRelInfo(appender->result_rel, rel, 0, NULL, 0);
 	ExecOpenIndices(appender->result_rel, false);
+	appender->tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
 	appender->cid = GetCurrentCommandId(true);
 	appender->nslots = 0;
 	appender->nrows = 0;
 	appender->bytes = 0;
+	MemoryContextSwitchTo(caller_context);
 	return appender;
 }
 
@@ -59,8 +70,14 @@ eb_append_slot(EbAppender *appender)
 	TupleTableSlot *slot;
 
 	if (appender->nrows == appender->nslots)
+	{
+		EState	   *estate = appender->estate;
+		MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+
 		appender->slots[appender->nslots++] =
-			table_slot_create(appender->rel, NULL);
+			MakeTupleTableSlot(appender->tupdesc, &TTSOpsVirtual);
+		MemoryContextSwitchTo(caller_context);
+	}
 	slot = appender->slots[appender->nrows];
 	ExecClearTuple(slot);
 	return slot;
@@ -70,17 +87,23 @@ eb_append_slot(EbAppender *appender)
 static void
 write_chunk(EbAppender *appender)
 {
+	EState	   *estate = appender->estate;
+	MemoryContext caller_context;
+
 	if (appender->nrows == 0)
 		return;
+	caller_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 	table_multi_insert(appender->rel, appender->slots, appender->nrows,
 					   appender->cid, 0, NULL);
 	if (appender->result_rel->ri_NumIndices > 0)
 		for (int i = 0; i < appender->nrows; i++)
 		{
 			eb_insert_index_tuples(appender->result_rel, appender->slots[i],
-								   appender->estate);
-			ResetPerTupleExprContext(appender->estate);
+								   estate);
+			ResetPerTupleExprContext(estate);
 		}
+	ResetPerTupleExprContext(estate);
+	MemoryContextSwitchTo(caller_context);
 	appender->nrows = 0;
 	appender->bytes = 0;
 }
@@ -98,9 +121,6 @@ void
 eb_append_end(EbAppender *appender)
 {
 	write_chunk(appender);
-	for (int i = 0; i < appender->nslots; i++)
-		ExecDropSingleTupleTableSlot(appender->slots[i]);
 	ExecCloseIndices(appender->result_rel);
 	FreeExecutorState(appender->estate);
-	pfree(appender);
 }
