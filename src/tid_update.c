@@ -75,6 +75,13 @@ eb_tid_update(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 	LockTupleMode lockmode;
 	EbUpdatedIndexes indexes;
 
+	/* this does not keep indexes */
+	if (rel->rd_rel->relhasindex)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" must not have an index",
+						RelationGetRelationName(rel)),
+				 errhint("Drop it, and VACUUM the table.")));
 	prune_page(rel, tid);
 	result = table_tuple_update(rel, tid, slot, GetCurrentCommandId(true),
 								InvalidSnapshot, InvalidSnapshot, true,
@@ -84,6 +91,5 @@ eb_tid_update(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not update table \"%s\" due to a concurrent change",
 						RelationGetRelationName(rel))));
-	Assert(!indexes);
 	ItemPointerCopy(&slot->tts_tid, tid);
 }
