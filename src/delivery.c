@@ -39,6 +39,7 @@
 #include "delivery.h"
 #include "guc.h"
 #include "log_scan.h"
+#include "partition.h"
 #include "position.h"
 #include "stream.h"
 #include "worker.h"
@@ -120,6 +121,13 @@ open_batch(Batch *batch)
 {
 	EbLease    *lease = batch->lease;
 
+	if (lease->generation != eb_generation())
+	{
+		/* the extension was dropped and made again: it is another target */
+		lease->generation = eb_generation();
+		ItemPointerSetInvalid(&lease->position_tid);
+		lease->leaf_hint = 0;
+	}
 	batch->target = eb_catalog_target(lease->target_id);
 	if (batch->target == NULL ||
 		!eb_position_read(lease->target_id, &lease->position_tid,

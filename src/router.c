@@ -120,7 +120,8 @@ eb_router_start(void)
 				 errmsg("event log of database was not started by this cluster"),
 				 errdetail("It came with a copy of another cluster's data.")));
 
-	/* the queue is a hint that did not outlive the last router */
+	/* what the last router left in the queue may be of another extension */
+	eb_workqueue_forget(MyDatabaseId);
 	router.mark_all = true;
 	pg_atomic_write_u64(&eb_worker_database()->delivery_seq,
 						router.cursor.delivery_seq);

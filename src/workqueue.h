@@ -15,6 +15,7 @@
 typedef struct EbLease
 {
 	int32		target_id;
+	int32		generation;		/* of the log that the next two belong to */
 	ItemPointerData position_tid;	/* where its position was last, or invalid */
 	int32		leaf_hint;		/* deliveries leaf_id to begin with, 0: oldest */
 	int			batch_size;		/* what it took last, 0: no experience */
