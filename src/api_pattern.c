@@ -135,6 +135,7 @@ check_event(Jsonb *event)
 
 	if (!JB_ROOT_IS_OBJECT(event))
 		ereport(ERROR,
+		/* EventBridge's text */
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Parameter Event is not valid."),
 				 errdetail("An event is a JSON object.")));
@@ -148,6 +149,7 @@ check_event(Jsonb *event)
 	}
 	if (missing != NULL)
 		ereport(ERROR,
+		/* EventBridge's text */
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Parameter Event is not valid."),
 				 errdetail("The event has no member \"%s\".", missing)));

@@ -69,8 +69,10 @@ eb_pattern_from_jsonb(Jsonb *pattern)
 	compiled = eb_pattern_compile(&doc, EB_PATTERN_STRICT, &error);
 	if (compiled == NULL)
 		ereport(ERROR,
+		/* EventBridge's text */
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("Event pattern is not valid. Reason: %s", error.reason),
+				 errmsg("Event pattern is not valid. Reason: %s",
+						error.reason),
 				 errdetail("The fault is at %s.", error.path),
 				 error.hint ? errhint("%s", error.hint) : 0));
 	return compiled;

@@ -57,6 +57,7 @@ static void enter(Walk *walk, JsonbContainer *container, EbPathNode *node,
 				  int trail);
 static void add_scalar(EbFields *fields, const EbPathNode *node,
 					   const Level *level, int value, uint32 offset);
+static char *numeric_text(Numeric numeric);
 static void add_numeric(EbFields *fields, const EbPathNode *node,
 						Numeric numeric, int trail);
 
@@ -64,7 +65,7 @@ void
 eb_fields_add_jsonb(EbFields *fields, EbPathNode *node,
 					JsonbContainer *container)
 {
-	Walk		walk = {.fields = fields, .capacity = 8};
+	Walk		walk = {.fields = fields,.capacity = 8};
 
 	if (!JsonContainerIsObject(container))
 		return;
@@ -153,7 +154,8 @@ next_element(Level *level, int *value, uint32 *offset)
 		return false;
 	*value = level->at++;
 	*offset = level->value_offset;
-	JBE_ADVANCE_OFFSET(level->value_offset, level->container->children[*value]);
+	JBE_ADVANCE_OFFSET(level->value_offset,
+					   level->container->children[*value]);
 	return true;
 }
 
@@ -215,6 +217,13 @@ add_scalar(EbFields *fields, const EbPathNode *node, const Level *level,
 	eb_fields_add(fields, node->path, &scalar, level->trail);
 }
 
+static char *
+numeric_text(Numeric numeric)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out,
+											   NumericGetDatum(numeric)));
+}
+
 /* Adds a number; what it says is only looked at if some test will. */
 static void
 add_numeric(EbFields *fields, const EbPathNode *node, Numeric numeric,
@@ -224,8 +233,7 @@ add_numeric(EbFields *fields, const EbPathNode *node, Numeric numeric,
 
 	if (node->looks_at_numbers)
 	{
-		char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-															   NumericGetDatum(numeric)));
+		char	   *text = numeric_text(numeric);
 
 		value.len = strlen(text);
 		value.number = eb_number_read(text, value.len);
@@ -262,8 +270,7 @@ eb_json_from_jsonb(Jsonb *jsonb, EbJson *doc)
 						value.val.string.len);
 		else if (value.type == jbvNumeric)
 		{
-			char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-																   NumericGetDatum(value.val.numeric)));
+			char	   *text = numeric_text(value.val.numeric);
 
 			eb_json_add(doc, EB_JSON_NUMBER, text, strlen(text));
 		}

@@ -102,7 +102,10 @@ eb_join_match(EbJoin *join, const EbFields *fields,
 {
 	note_last_uses(join, fields, conjunction, nfields);
 	join->nmembers = 0;
-	join->states[0] = (EbJoinState) {0, 0};
+	join->states[0] = (EbJoinState)
+	{
+		0, 0
+	};
 	join->nstates = 1;
 	for (int i = 0; i < nfields && join->nstates > 0; i++)
 	{
@@ -314,7 +317,7 @@ add_state(EbJoin *join, const EbFields *fields, const EbJoinState *state,
 		int			array = trail >= 0 ? fields->trails[trail].array : -1;
 		int			settled = m < end ? join->members[m].array : -1;
 		int			index = array >= settled ? fields->trails[trail].index :
-			join->members[m].index;
+		join->members[m].index;
 
 		add_member(join, Max(array, settled), index, position);
 		if (array >= settled)
@@ -328,7 +331,10 @@ add_state(EbJoin *join, const EbFields *fields, const EbJoinState *state,
 		join->next = repalloc(join->next,
 							  join->next_capacity * sizeof(EbJoinState));
 	}
-	join->next[join->nnext++] = (EbJoinState) {start, join->nmembers - start};
+	join->next[join->nnext++] = (EbJoinState)
+	{
+		start, join->nmembers - start
+	};
 }
 
 /* Adds a member, unless no field after the current one mentions its array. */
@@ -340,10 +346,13 @@ add_member(EbJoin *join, int array, int index, int position)
 	if (join->nmembers == join->members_capacity)
 	{
 		join->members_capacity *= 2;
-		join->members = repalloc(join->members,
-								 join->members_capacity * sizeof(EbJoinMember));
+		join->members = repalloc(join->members, join->members_capacity *
+								 sizeof(EbJoinMember));
 	}
-	join->members[join->nmembers++] = (EbJoinMember) {array, index};
+	join->members[join->nmembers++] = (EbJoinMember)
+	{
+		array, index
+	};
 }
 
 static void

@@ -215,7 +215,10 @@ eb_fields_add_json(EbFields *fields, EbPathNode *root, const EbJson *doc)
 	if (doc->nnodes == 0 || doc->nodes[0].kind != EB_JSON_OBJECT)
 		return;
 	levels = palloc(capacity * sizeof(Level));
-	levels[depth++] = (Level) {1, doc->nodes[0].end, root, EB_NO_TRAIL, -1, 0};
+	levels[depth++] = (Level)
+	{
+		1, doc->nodes[0].end, root, EB_NO_TRAIL, -1, 0
+	};
 	while (depth > 0)
 	{
 		Level	   *level = &levels[depth - 1];
@@ -224,6 +227,7 @@ eb_fields_add_json(EbFields *fields, EbPathNode *root, const EbJson *doc)
 		int			trail = level->trail;
 		int			index = level->index++;
 		int			at = level->at;
+		int			array;
 
 		if (at >= level->end)
 		{
@@ -253,9 +257,11 @@ eb_fields_add_json(EbFields *fields, EbPathNode *root, const EbJson *doc)
 			capacity *= 2;
 			levels = repalloc(levels, capacity * sizeof(Level));
 		}
-		levels[depth++] = (Level) {
-			at + 1, value->end, node, trail,
-			value->kind == EB_JSON_ARRAY ? eb_fields_enter_array(fields) : -1, 0
+		array = value->kind == EB_JSON_ARRAY ?
+			eb_fields_enter_array(fields) : -1;
+		levels[depth++] = (Level)
+		{
+			at + 1, value->end, node, trail, array, 0
 		};
 	}
 	pfree(levels);

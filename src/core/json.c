@@ -404,8 +404,8 @@ pop_if(Reader *r)
 static void
 skip_space(Reader *r)
 {
-	while (r->at < r->end &&
-		   (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+	while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' ||
+							  *r->at == '\n' || *r->at == '\r'))
 		r->at++;
 }
 

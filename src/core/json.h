@@ -64,7 +64,8 @@ typedef struct EbJsonError
  * open and add return the node's number.
  */
 extern void eb_json_init(EbJson *doc);
-extern int	eb_json_add(EbJson *doc, EbJsonKind kind, const char *text, int len);
+extern int	eb_json_add(EbJson *doc, EbJsonKind kind, const char *text,
+						int len);
 extern int	eb_json_open(EbJson *doc, EbJsonKind kind);
 extern void eb_json_close(EbJson *doc, int node);
 

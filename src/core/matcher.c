@@ -119,8 +119,10 @@ eb_matcher_build(EbPattern **patterns, int n)
 	eb_path_tree_init(&matcher->paths);
 	for (int p = 0; p < n; p++)
 	{
-		for (int c = 0; patterns[p] != NULL && c < patterns[p]->nconjunctions; c++)
-			add_entry(matcher, p, &patterns[p]->conjunctions[c]);
+		const EbPattern *pattern = patterns[p];
+
+		for (int c = 0; pattern != NULL && c < pattern->nconjunctions; c++)
+			add_entry(matcher, p, &pattern->conjunctions[c]);
 	}
 	build_access(matcher);
 	eb_fields_init(&matcher->fields, matcher->paths.npaths);
@@ -218,7 +220,10 @@ add_entry(EbMatcher *matcher, int pattern, const EbConjunction *conjunction)
 											field->len);
 
 		for (int t = 0; t < field->ntests; t++)
-			node->looks_at_numbers |= eb_test_looks_at_numbers(&field->tests[t]);
+		{
+			if (eb_test_looks_at_numbers(&field->tests[t]))
+				node->looks_at_numbers = true;
+		}
 		entry->fields[i].field = field;
 		entry->fields[i].path = node->path;
 	}

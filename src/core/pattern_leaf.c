@@ -53,7 +53,8 @@ static bool compile_numeric_top(EbPatternCompiler *c, int array, int member,
 								EbNumberRange *range);
 static bool read_bound(EbPatternCompiler *c, int array, int member,
 					   const char *op, EbNumber *number);
-static bool compile_anything_but(EbPatternCompiler *c, int value, EbTest *test);
+static bool compile_anything_but(EbPatternCompiler *c, int value,
+								 EbTest *test);
 static bool compile_but_literal(EbPatternCompiler *c, int node, EbTest *test);
 static bool compile_but_prefix(EbPatternCompiler *c, int value, EbTest *test);
 static bool compile_but_suffix(EbPatternCompiler *c, int value, EbTest *test);
@@ -590,7 +591,8 @@ choose_key(EbPatternCompiler *c, int object, const Operator *ops)
 {
 	const EbJsonNode *nodes = c->doc->nodes;
 
-	for (int key = object + 1; key < nodes[object].end; key = nodes[key + 1].end)
+	for (int key = object + 1; key < nodes[object].end;
+		 key = nodes[key + 1].end)
 	{
 		if (find_operator(ops, &nodes[key]) != NULL)
 			return key;

@@ -67,7 +67,8 @@ match_string(const EbTest *test, const char *text, int len)
 		case EB_TEST_STRING:
 			return len == test->len && memcmp(text, test->text, len) == 0;
 		case EB_TEST_PREFIX:
-			return len >= test->len && memcmp(text, test->text, test->len) == 0;
+			return len >= test->len &&
+				memcmp(text, test->text, test->len) == 0;
 		case EB_TEST_SUFFIX:
 			return len >= test->len &&
 				memcmp(text + len - test->len, test->text, test->len) == 0;
