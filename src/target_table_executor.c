@@ -48,7 +48,9 @@ static void append_values(StringInfo sql, Relation rel,
 						  const EbTableMap *map);
 static void register_source(Tuplestorestate *rows);
 static void execute(SPIPlanPtr plan);
-static bool is_policy_violation(const ErrorData *error);
+static bool is_policy_violation(MemoryContext context);
+static void rethrow_as(MemoryContext context, int sqlerrcode)
+			pg_attribute_noreturn();
 static Tuplestorestate *store_rows(const EbTableSource *source);
 
 /*
@@ -82,18 +84,47 @@ eb_table_executor_check(Relation rel, const EbTableMap *map,
 	SPI_finish();
 }
 
-/* Within SPI: parses, analyzes and rewrites the statement. */
+/*
+ * Within SPI: parses, analyzes and rewrites the statement. Its result does
+ * not depend on events, so a feature that the relation does not support (a
+ * column of a view, ON CONFLICT with a rule) is the fault of the target.
+ */
 static SPIPlanPtr
 prepare(Relation rel, const EbTableMap *map, bool ignore_conflicts)
 {
-	SPIPlanPtr	plan;
+	MemoryContext context = CurrentMemoryContext;
+	SPIPlanPtr	plan = NULL;
+	char	   *statement = insert_statement(rel, map, ignore_conflicts);
 
 	register_source(NULL);
-	plan = SPI_prepare(insert_statement(rel, map, ignore_conflicts), 0, NULL);
+	PG_TRY();
+	{
+		plan = SPI_prepare(statement, 0, NULL);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED)
+			rethrow_as(context, ERRCODE_WRONG_OBJECT_TYPE);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s",
 			 SPI_result_code_string(SPI_result));
 	return plan;
+}
+
+/* Raises the error that was caught again, with another SQLSTATE. */
+static void
+rethrow_as(MemoryContext context, int sqlerrcode)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	error->sqlerrcode = sqlerrcode;
+	ReThrowError(error);
 }
 
 /* INSERT INTO s.t (columns) SELECT values FROM source */
@@ -210,27 +241,26 @@ execute(SPIPlanPtr plan)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_policy_violation(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		error->sqlerrcode = ERRCODE_WITH_CHECK_OPTION_VIOLATION;
-		ReThrowError(error);
+		if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE &&
+			is_policy_violation(context))
+			rethrow_as(context, ERRCODE_WITH_CHECK_OPTION_VIOLATION);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
 }
 
-/* Only its message, before translation, tells it from a missing privilege. */
+/*
+ * Is the error that was caught about a policy? Only its message, before
+ * translation, tells it from a missing privilege.
+ */
 static bool
-is_policy_violation(const ErrorData *error)
+is_policy_violation(MemoryContext context)
 {
 	static const char start[] = "new row violates row-level security policy";
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	ErrorData  *error = CopyErrorData();
 
+	MemoryContextSwitchTo(oldcontext);
 	return error->message_id != NULL &&
 		strncmp(error->message_id, start, strlen(start)) == 0;
 }
