@@ -50,6 +50,8 @@ CREATE TABLE resources_json (resources json);
 SELECT put('resources_json');
 CREATE TABLE bytes (source bytea);
 SELECT put('bytes');
+CREATE TABLE quoted (rule jsonb);
+SELECT put('quoted');
 CREATE TABLE numbered (id bigserial, source text);
 SELECT put('numbered');
 CREATE TABLE misread (id uuid, "time" jsonb);

@@ -54,6 +54,15 @@ SELECT eb_wait_until_delivered('30 s');
 SELECT length(id), source, detail_type, "time", account, region, resources, detail, event::jsonb -> 'detail' AS event,
 	event_bus FROM types;
 
+-- a length limit applies to a converted text as to any, by either way of insertion
+CREATE TABLE bits (detail_type bit(4));
+CREATE TABLE bits_ignored (detail_type bit(4));
+CALL target('bits');
+CALL target('bits_ignored', on_conflict => 'ignore');
+SELECT count(eb_put_event(t, '0101', '{}', 'ttr')) FROM unnest(ARRAY['bits', 'bits_ignored']) AS t;
+SELECT eb_wait_until_delivered('30 s');
+SELECT * FROM bits, bits_ignored;
+
 -- defaults, identity, generated columns
 CREATE TABLE defaults (n bigint GENERATED ALWAYS AS IDENTITY, detail jsonb, b serial, c int DEFAULT 7, d text,
 	e uuid NOT NULL DEFAULT gen_random_uuid(), f timestamptz NOT NULL DEFAULT now(), g word DEFAULT 'yes');
@@ -171,7 +180,7 @@ SELECT count(*), sum(length(detail ->> 'filler')), bool_and((detail ->> 'n')::in
 SELECT rule, sqlstate, error_message FROM eventbus.dead_letters WHERE event_bus = 'ttr';
 
 SELECT count(eb_remove_target(name, 'into', event_bus => 'ttr')), count(eb_delete_rule(name, event_bus => 'ttr'))
-FROM unnest(ARRAY['plain', 'types', 'defaults', 'generated', 'looking', 'triggered', 'parted', 'parted_2024',
+FROM unnest(ARRAY['plain', 'types', 'bits', 'bits_ignored', 'defaults', 'generated', 'looking', 'triggered', 'parted', 'parted_2024',
 	'ruled', 'viewed', 'latest', 'Odd.Name', 'many']) AS name;
 SELECT eb_delete_event_bus('ttr');
 SET client_min_messages = warning;

@@ -14,8 +14,9 @@
  * scans a tuplestore of such rows; both convert as eb_table_convert() says.
  *
  * Conversions are those of an assignment in SQL. Beyond these a text field
- * goes into any type by its input function (an enum, a number, ...), except
- * bytea, whose input function reads backslashes as escapes.
+ * goes into other types by their input function (an enum, a number, ...), but
+ * not where that reads something else than the text itself: not into bytea,
+ * json and jsonb.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,6 +83,7 @@ static void check_unfilled(Relation rel, Form_pg_attribute att);
 static bool domain_is_not_null(Oid type);
 static Node *convert(EbTableField field, Form_pg_attribute att,
 					 bool explicit_cast);
+static bool is_input_faithful(Oid type);
 static Datum resources_as_json(ArrayType *resources);
 
 /*
@@ -128,7 +130,7 @@ EbTableMap *
 eb_table_map_copy(const EbTableMap *map)
 {
 	Size		size = offsetof(EbTableMap, columns) +
-	map->ncolumns * sizeof(EbTableColumn);
+		map->ncolumns * sizeof(EbTableColumn);
 	EbTableMap *copy = palloc(size);
 
 	memcpy(copy, map, size);
@@ -249,6 +251,21 @@ eb_table_convert(Relation rel, const EbTableColumn *column)
 	return expr;
 }
 
+/* Does the type's input function take a text for what it is? */
+static bool
+is_input_faithful(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case BYTEAOID:
+		case JSONOID:
+		case JSONBOID:
+			return false;
+		default:
+			return true;
+	}
+}
+
 /*
  * The same by one way of conversion, NULL when that leads nowhere. An
  * explicit cast goes to the bare type and leaves a length limit to the
@@ -263,7 +280,7 @@ convert(EbTableField field, Form_pg_attribute att, bool explicit_cast)
 	expr = (Node *) makeVar(1, field, type, -1, get_typcollation(type), 0);
 	if (explicit_cast)
 	{
-		if (type != TEXTOID || getBaseType(att->atttypid) == BYTEAOID)
+		if (type != TEXTOID || !is_input_faithful(att->atttypid))
 			return NULL;
 		expr = coerce_to_target_type(NULL, expr, type, att->atttypid, -1,
 									 COERCION_EXPLICIT, COERCE_EXPLICIT_CAST,

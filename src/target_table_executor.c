@@ -10,6 +10,7 @@
  * order and types, and the plan is the same for any number of rows and is
  * saved.
  *
+ * One call is one statement: statement triggers fire once for all its rows.
  * Triggers at the end of the statement fire within the call. Deferred ones do
  * too, once the caller has made all constraints of its transaction IMMEDIATE.
  *
@@ -179,6 +180,7 @@ append_values(StringInfo sql, Relation rel, const EbTableMap *map)
 		if (column->explicit_cast)
 			appendStringInfo(sql, "CAST(s.%s AS %s)", name,
 							 format_type_extended(att->atttypid, -1,
+												  FORMAT_TYPE_TYPEMOD_GIVEN |
 												  FORMAT_TYPE_FORCE_QUALIFY));
 		else
 			appendStringInfo(sql, "s.%s", name);
