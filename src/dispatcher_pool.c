@@ -18,8 +18,8 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -27,7 +27,7 @@
 #include "worker.h"
 
 /* how long until a free background worker slot is looked for again */
-#define RETRY_MS	1000
+#define RETRY_MS	200
 
 /* launches that are under way, NULL where none is */
 static BackgroundWorkerHandle *launches[EB_MAX_DISPATCHERS];

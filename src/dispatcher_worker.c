@@ -69,7 +69,8 @@ eb_dispatcher_main(Datum main_arg)
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
-		leave_if_useless(idle_since);
+		if (sleep < 0)
+			leave_if_useless(idle_since);
 		if (!eb_worker_wait(sleep < 0 ? longest : Min(sleep, longest)) ||
 			db->state != EB_DATABASE_RUNNING)
 			check_extension();

@@ -60,7 +60,7 @@
 #include "workqueue.h"
 
 #define SETTLE_MS		10000	/* a start that takes longer is not waited for */
-#define RETRY_MS		5000	/* after no free background worker slot */
+#define RETRY_MS		1000	/* after no free background worker slot */
 
 PGDLLEXPORT void eb_launcher_main(Datum main_arg);
 

@@ -112,14 +112,18 @@ has_work(EbDatabase *db)
 		pg_atomic_read_u32(&db->maintenance_wanted) != 0;
 }
 
-/* Leaves where a database without a slot needs ours more. */
+/*
+ * Leaves where another needs our background worker slot. A router that waits
+ * for a slot for its dispatchers is no better than an idle one: were all slots
+ * taken by such routers, one has to make the first step.
+ */
 static void
-give_way_if_idle(EbDatabase *db, TimestampTz idle_since)
+give_way_if_idle(TimestampTz idle_since, bool blocked)
 {
 	if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
 								   GIVE_WAY_AFTER_MS) &&
-		!has_work(db) && eb_worker_should_give_way())
-		eb_worker_leave(EB_LEAVE_IDLE);
+		eb_worker_should_give_way())
+		eb_worker_leave(blocked ? EB_LEAVE_BLOCKED : EB_LEAVE_IDLE);
 }
 
 void
@@ -141,7 +145,7 @@ eb_router_main(Datum main_arg)
 		tend = eb_worker_tend_dispatchers();
 		if (has_work(db))
 			continue;
-		give_way_if_idle(db, idle_since);
+		give_way_if_idle(idle_since, tend >= 0);
 		(void) eb_worker_wait(tend < 0 ? sleep : Min(tend, sleep));
 	}
 }

@@ -64,6 +64,8 @@
 
 #define MAX_BACKOFF_S		60	/* longest wait before a restart */
 #define FORGIVE_S			60	/* who ran that long starts afresh */
+#define IDLE_RESTART_S		60	/* who left idle, if nobody asks before */
+#define BLOCKED_RESTART_S	2
 #define MAX_VERSION_LENGTH	64
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
 
@@ -209,6 +211,12 @@ eb_worker_leave(EbLeaveReason reason)
 	proc_exit(0);
 }
 
+static TimestampTz
+seconds_from(TimestampTz time, int seconds)
+{
+	return TimestampTzPlusMilliseconds(time, 1000L * seconds);
+}
+
 /* Counts a failure, and says when the next try may be. */
 static void
 back_off(void)
@@ -219,9 +227,8 @@ back_off(void)
 		place->failures = 0;
 	place->failures++;
 	place->restart_at =
-		TimestampTzPlusMilliseconds(now,
-									1000 * Min(1 << Min(place->failures - 1, 10),
-											   MAX_BACKOFF_S));
+		seconds_from(now, Min(1 << Min(place->failures - 1, 10),
+							  MAX_BACKOFF_S));
 }
 
 /* What the launcher is to do about a router that leaves. */
@@ -245,10 +252,12 @@ set_state_behind_router(void)
 		back_off();
 	else
 	{
+		int			seconds = leave_reason == EB_LEAVE_IDLE ?
+			IDLE_RESTART_S : BLOCKED_RESTART_S;
+
 		place->failures = 0;
 		place->restart_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										eb_guc_safety_interval * 1000L);
+			seconds_from(GetCurrentTimestamp(), seconds);
 	}
 }
 
@@ -433,6 +442,10 @@ open_extension(void)
 	if (is_router())
 		lock_out_other_routers();
 	CommitTransactionCommand();
+
+	pgstat_report_activity(STATE_IDLE, NULL);
+	ereport(DEBUG1,
+			(errmsg_internal("%s started", MyBgworkerEntry->bgw_name)));
 
 	if (!is_router())
 		return;

@@ -22,7 +22,8 @@ typedef enum EbLeaveReason
 	EB_LEAVE_FAILED,			/* an error, or SIGTERM: back off */
 	EB_LEAVE_ABSENT,			/* the extension is not there */
 	EB_LEAVE_CHANGED,			/* the extension is another: start again */
-	EB_LEAVE_IDLE				/* nothing to do: start again when there is */
+	EB_LEAVE_IDLE,				/* nothing to do: start again when there is */
+	EB_LEAVE_BLOCKED			/* nothing can be done now: start again soon */
 } EbLeaveReason;
 
 /*
