@@ -64,6 +64,7 @@ shared_preload_libraries = 'eventbus'
 max_worker_processes = 32
 max_prepared_transactions = 5
 restart_after_crash = on
+allow_in_place_tablespaces = on
 log_min_messages = debug1
 });
 $node->start;
@@ -98,9 +99,12 @@ router_runs($node, 'one', 'a router runs after the extension was created again')
 $pid = pids_of($node, 'one', 'router');
 $node->safe_psql('one', 'BEGIN; DROP EXTENSION eventbus; CREATE EXTENSION eventbus; COMMIT');
 is_replaced($node, 'one', $pid, 'another one after it was replaced in one transaction');
-$node->safe_psql('one', 'DROP SCHEMA eventbus CASCADE');
-$node->safe_psql('one', 'SELECT pg_reload_conf()');
-no_worker_runs($node, 'one', 'none after DROP SCHEMA CASCADE');
+fails($node, 'one', 'DROP SCHEMA eventbus CASCADE', qr/extension eventbus requires it/,
+	'DROP SCHEMA of the tables');
+$node->safe_psql('one', 'DROP EXTENSION eventbus; CREATE SCHEMA api; CREATE EXTENSION eventbus SCHEMA api');
+router_runs($node, 'one', 'a router runs wherever the functions are');
+$node->safe_psql('one', 'DROP SCHEMA api CASCADE');
+no_worker_runs($node, 'one', 'none after DROP SCHEMA CASCADE of the functions');
 $node->safe_psql('one', 'CREATE EXTENSION eventbus');
 router_runs($node, 'one', 'a router runs once more');
 
@@ -124,7 +128,7 @@ for my $turn (1 .. 5)
 	$node->safe_psql('postgres', 'DROP DATABASE brief');
 }
 pass('databases come and go at once');
-$node->safe_psql('postgres', q{SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ''});
+$node->safe_psql('postgres', q{CREATE TABLESPACE elsewhere LOCATION ''});
 $node->safe_psql('postgres', 'ALTER DATABASE two SET TABLESPACE elsewhere');
 router_runs($node, 'two', 'a router runs after SET TABLESPACE');
 $node->safe_psql('postgres', 'ALTER DATABASE two IS_TEMPLATE true');
