@@ -418,7 +418,7 @@ is_plain_name(const char *key, int len)
 	{
 		if (!((key[i] >= 'a' && key[i] <= 'z') ||
 			  (key[i] >= 'A' && key[i] <= 'Z') || key[i] == '_' ||
-			  key[i] == '$' || (i > 0 && key[i] >= '0' && key[i] <= '9')))
+			  (i > 0 && key[i] >= '0' && key[i] <= '9')))
 			return false;
 	}
 	return len > 0;

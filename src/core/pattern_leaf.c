@@ -30,6 +30,9 @@ typedef struct Operator
 	const char *too_many;		/* reason when the object has another key */
 } Operator;
 
+/* bytes of a number that a reason quotes */
+#define MAX_SHOWN	40
+
 #define ONE_KEY		"Only one key allowed in match expression"
 #define ONE_KEY_BUT	"Too many elements in numeric expression"
 
@@ -425,8 +428,9 @@ read_bound(EbPatternCompiler *c, int array, int member, const char *op,
 	*number = eb_number_read(node->text, node->len);
 	if (!number->comparable)
 		return eb_pattern_fail(c, EB_PATTERN_INVALID,
-							   psprintf("Cannot compare number : %.*s",
-										node->len, node->text),
+							   psprintf("Cannot compare number : %.*s%s",
+										Min(node->len, MAX_SHOWN), node->text,
+										node->len > MAX_SHOWN ? "..." : ""),
 							   "Numbers are compared as double precision; this one has more digits than that.");
 	return true;
 }
