@@ -44,7 +44,7 @@ typedef struct Request
 static bool reports_errors(FunctionCallInfo fcinfo, int argno);
 static void check_request(Jsonb *entries);
 static Request *read_request(Jsonb *entries);
-static void raise_errors(const Request *request) pg_attribute_noreturn();
+static void raise_errors(const Request *request);
 static Jsonb *make_result(const Request *request);
 static void push_string(JsonbParseState **state, JsonbIteratorToken token,
 						const char *string);
@@ -181,10 +181,8 @@ raise_errors(const Request *request)
 
 	ereport(ERROR,
 			(errcode(eb_put_error_sqlstate(first)),
-			 errmsg_plural("%d of %d event entries cannot be put",
-						   "%d of %d event entries cannot be put",
-						   request->nerrors, request->nerrors,
-						   request->nentries),
+			 errmsg("%d of %d event entries cannot be put",
+					request->nerrors, request->nentries),
 			 errdetail_internal("%s", detail.data),
 			 errhint("To put the good entries and have the bad ones reported, use on_error => 'report'.")));
 }

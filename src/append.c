@@ -71,9 +71,9 @@ eb_append_slot(EbAppender *appender)
 
 	if (appender->nrows == appender->nslots)
 	{
-		EState	   *estate = appender->estate;
-		MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+		MemoryContext caller_context;
 
+		caller_context = MemoryContextSwitchTo(appender->estate->es_query_cxt);
 		appender->slots[appender->nslots++] =
 			MakeTupleTableSlot(appender->tupdesc, &TTSOpsVirtual);
 		MemoryContextSwitchTo(caller_context);

@@ -211,7 +211,7 @@ write_object(const Envelope *envelope)
 {
 	int			n = envelope->nmembers;
 	Size		size = offsetof(Jsonb, root.children) +
-	2 * n * sizeof(JEntry);
+		2 * n * sizeof(JEntry);
 	Jsonb	   *jsonb;
 	JEntry	   *entries;
 	char	   *data;

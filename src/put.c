@@ -57,8 +57,7 @@
 #define LEAF_POLL_MS	10
 
 static Relation open_leaf(TimestampTz *at);
-static bool wait_for_leaf(int *waited_ms);
-static void report_no_leaf(TimestampTz at) pg_attribute_noreturn();
+static bool wait_for_leaf(TimestampTz since);
 static void stamp_events(EbEvent *events, int n, FullTransactionId xid,
 						 TimestampTz at);
 static void append_events(Relation leaf, EbEvent *events, int n);
@@ -67,7 +66,6 @@ void
 eb_put_check_writable(const char *command)
 {
 	PreventCommandIfReadOnly(command);
-	PreventCommandDuringRecovery(command);
 	PreventCommandIfParallelMode(command);
 }
 
@@ -97,7 +95,7 @@ eb_put_insert(EbEvent *events, int n)
 static Relation
 open_leaf(TimestampTz *at)
 {
-	int			waited_ms = 0;
+	TimestampTz since = GetCurrentTimestamp();
 
 	if (eb_generation() == 0)
 		ereport(ERROR,
@@ -119,8 +117,13 @@ open_leaf(TimestampTz *at)
 			return leaf;
 		}
 		eb_wake_for_maintenance();
-	} while (wait_for_leaf(&waited_ms));
-	report_no_leaf(*at);
+	} while (wait_for_leaf(since));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("event log has no partition for the current time"),
+			 errdetail("The time is %s.", timestamptz_to_str(*at)),
+			 errhint("Run \"SELECT eb_run_maintenance()\" to make partitions.")));
 }
 
 /*
@@ -129,28 +132,18 @@ open_leaf(TimestampTz *at)
  * partition's creation until its end, in the way of every other publisher.
  */
 static bool
-wait_for_leaf(int *waited_ms)
+wait_for_leaf(TimestampTz since)
 {
 	if (eb_shared == NULL || eb_shmem_database(MyDatabaseId) == NULL ||
-		*waited_ms >= LEAF_TIMEOUT_MS)
+		TimestampDifferenceExceeds(since, GetCurrentTimestamp(),
+								   LEAF_TIMEOUT_MS))
 		return false;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 LEAF_POLL_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	AcceptInvalidationMessages();
-	*waited_ms += LEAF_POLL_MS;
 	return true;
-}
-
-static void
-report_no_leaf(TimestampTz at)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("event log has no partition for the current time"),
-			 errdetail("The time is %s.", timestamptz_to_str(at)),
-			 errhint("Run \"SELECT eb_run_maintenance()\" to make partitions.")));
 }
 
 /* --- events ------------------------------------------------------------- */

@@ -14,8 +14,8 @@
 #define EB_TIME_OF_CALL		DT_NOBEGIN
 
 /*
- * Raises the server's own error (25006) where nothing can be put: a standby,
- * a read-only transaction. command is what the message names.
+ * Raises the server's own error (25006) where nothing can be put: a read-only
+ * transaction, as each one on a standby is. command is what the message names.
  */
 extern void eb_put_check_writable(const char *command);
 

@@ -281,8 +281,8 @@ epoch_to_time(Numeric seconds, TimestampTz *time)
 {
 	/* beyond the range of float8: infinite */
 	double		value =
-	DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-									   NumericGetDatum(seconds)));
+		DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+										   NumericGetDatum(seconds)));
 
 	/* what a timestamp can hold: years 4713 BC to 294276, roughly */
 	if (isnan(value) || value < -2.1e11 || value > 9.2e12)
@@ -432,8 +432,8 @@ static bool
 check_size(const EbPutEntry *entry, EbPutError *error)
 {
 	int64		rest = (int64) eb_guc_max_event_bytes - entry->source.len -
-	entry->detail_type.len - entry->resources_len -
-	(entry->has_time ? TIME_SIZE : 0);
+		entry->detail_type.len - entry->resources_len -
+		(entry->has_time ? TIME_SIZE : 0);
 	bool		fits;
 
 	/* many small numbers take more room in a jsonb than in its text */
