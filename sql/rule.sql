@@ -46,6 +46,8 @@ SELECT eb_put_rule('r3', '{"source":"a"}');
 SELECT eb_put_rule('r3', '{"source":[]}');
 SELECT eb_put_rule('r3', 'null');
 \set VERBOSITY default
+SELECT eb_put_rule('r3', '["source"]');
+SELECT eb_put_rule('r3', '{"detail":{"total":[{"numeric":[">","1"]}]}}');
 
 -- rules that are not there
 SELECT eb_describe_rule('r3');
