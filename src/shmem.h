@@ -89,6 +89,7 @@ typedef struct EbShared
 	/* guarded by lock */
 	EbWorkerSlot launcher;
 	EbHold		holds[EB_MAX_HOLDS];
+	TimestampTz complained_at;	/* of too few background worker slots */
 
 	/* any process */
 	pg_atomic_uint32 slot_wanted_by;	/* pid that found no free background

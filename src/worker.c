@@ -66,6 +66,7 @@
 #define FORGIVE_S			60	/* who ran that long starts afresh */
 #define IDLE_RESTART_S		60	/* who left idle, if nobody asks before */
 #define BLOCKED_RESTART_S	2
+#define COMPLAIN_S			600 /* between two lines about the same */
 #define MAX_VERSION_LENGTH	64
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
 
@@ -137,6 +138,22 @@ is_router(void)
 
 /* ---- launching ---- */
 
+/* One line in the log in ten minutes will do, whoever writes it. */
+static bool
+may_complain(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		may;
+
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	may = TimestampDifferenceExceeds(eb_shared->complained_at, now,
+									 COMPLAIN_S * 1000);
+	if (may)
+		eb_shared->complained_at = now;
+	LWLockRelease(eb_shared->lock);
+	return may;
+}
+
 /* Asks the workers of all databases whether one can go. */
 static void
 ask_for_slot(void)
@@ -162,7 +179,6 @@ bool
 eb_worker_launch(Oid dboid, const char *datname, int number,
 				 BackgroundWorkerHandle **handle)
 {
-	static bool complained = false;
 	BackgroundWorker worker = {0};
 	WorkerArguments args = {dboid, number};
 	bool		router = number == EB_ROUTER_NUMBER;
@@ -187,17 +203,13 @@ eb_worker_launch(Oid dboid, const char *datname, int number,
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 
 	if (RegisterDynamicBackgroundWorker(&worker, handle))
-	{
-		complained = false;
 		return true;
-	}
-	if (!complained)
+	if (may_complain())
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("out of background worker slots"),
 				 errdetail("The %s has to wait for a free one.", worker.bgw_name),
 				 errhint("You might need to increase max_worker_processes.")));
-	complained = true;
 	ask_for_slot();
 	return false;
 }
@@ -503,6 +515,7 @@ void
 eb_worker_commit(void)
 {
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

@@ -28,8 +28,8 @@ typedef enum EbLeaveReason
 
 /*
  * Has the postmaster start a worker of a database; the place of that number
- * should be empty. False when all background worker slots are taken: logged
- * once, and idle workers of other databases are asked to leave. *handle is
+ * should be empty. False when all background worker slots are taken: logged now
+ * and then, and idle workers of other databases are asked to leave. *handle is
  * allocated in CurrentMemoryContext.
  */
 extern bool eb_worker_launch(Oid dboid, const char *database, int number,
@@ -74,7 +74,10 @@ extern void eb_worker_leave(EbLeaveReason reason) pg_attribute_noreturn();
  */
 extern void eb_worker_begin(void);
 
-/* Commits it, reports statistics. */
+/*
+ * Commits it, reports statistics. The memory context is then that of the turn,
+ * which lives until eb_worker_next().
+ */
 extern void eb_worker_commit(void);
 
 /* This process's database slot. */

@@ -108,6 +108,18 @@ no_worker_runs($node, 'one', 'none after DROP SCHEMA CASCADE of the functions');
 $node->safe_psql('one', 'CREATE EXTENSION eventbus');
 router_runs($node, 'one', 'a router runs once more');
 
+# ---- with events ----
+
+$node->safe_psql('one', q{SELECT eb_put_event('test', 'kept', '{}')});
+fails($node, 'one', 'DROP EXTENSION eventbus',
+	qr/ERROR:  cannot drop extension "eventbus" because it keeps events\nDETAIL:  The event log holds 1 event\.\nHINT:  Use DROP EXTENSION eventbus CASCADE/,
+	'DROP EXTENSION with events');
+$node->safe_psql('one', q{SELECT eb_put_event('test', 'kept', '{}') FROM generate_series(1, 1001)});
+fails($node, 'one', 'DROP EXTENSION IF EXISTS eventbus RESTRICT',
+	qr/DETAIL:  The event log holds at least 1000 events/, 'DROP EXTENSION with many events');
+$node->safe_psql('one', 'DROP EXTENSION eventbus CASCADE; CREATE EXTENSION eventbus');
+router_runs($node, 'one', 'a router runs after CASCADE');
+
 # ---- databases that must be empty ----
 
 for my $turn (1 .. 3)
@@ -137,6 +149,23 @@ $node->safe_psql('postgres', 'CREATE DATABASE from_template TEMPLATE two');
 router_runs($node, 'from_template', 'one in what was made from it');
 $node->safe_psql('postgres', 'ALTER DATABASE two IS_TEMPLATE false');
 router_runs($node, 'two', 'and in it when it is no template any more');
+
+# while there is work
+for my $turn (1 .. 3)
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE busy TEMPLATE one');
+	router_runs($node, 'busy', "$turn: a router runs in a busy database");
+	$node->safe_psql('busy', q{
+		CREATE TABLE arrived (id uuid, detail jsonb);
+		SELECT eb_put_rule('all', event_pattern => '{"source": ["test"]}');
+		SELECT eb_put_target('all', 'table', 'table', 'arrived');
+		SELECT eb_put_event('test', 'load', '{}') FROM generate_series(1, 5000);
+	});
+	$node->safe_psql('postgres', 'CREATE DATABASE busy_too TEMPLATE busy');
+	$node->safe_psql('postgres', 'DROP DATABASE busy_too');
+	$node->safe_psql('postgres', 'DROP DATABASE busy');
+	pass("$turn: and leaves when it is to be copied and dropped");
+}
 
 # those who may not drop a database cannot disturb its workers
 $node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
@@ -210,7 +239,24 @@ for my $database (qw(one two three from_template many_1 many_2 many_3 many_4 man
 my $log = slurp_file($node->logfile, $log_size);
 like($log, qr/LOG:  out of background worker slots.*?HINT:  You might need to increase max_worker_processes/s,
 	'the log says that slots are few');
+is(() = $log =~ /out of background worker slots/g, 1, 'once');
 unlike($log, qr/FATAL|ERROR/, 'nothing failed');
+
+# a router and its dispatcher each want one of the two slots
+for my $database (qw(one two three many_1 many_2 many_3 many_4 many_5))
+{
+	$node->safe_psql($database, q{
+		CREATE TABLE arrived (id uuid, source text);
+		SELECT eb_put_rule('all', event_pattern => '{"source": ["test"]}');
+		SELECT eb_put_target('all', 'table', 'table', 'arrived');
+		SELECT eb_put_event('test', 'few slots', '{}');
+	});
+}
+for my $database (qw(one two three many_1 many_2 many_3 many_4 many_5))
+{
+	ok($node->poll_query_until($database, 'SELECT count(*) = 1 FROM arrived'),
+		"database $database has its event delivered");
+}
 $node->stop;
 
 # ---- without preload ----
