@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -87,13 +88,16 @@ eventbus_workers(PG_FUNCTION_ARGS)
 
 /* --- what waits ------------------------------------------------------------ */
 
-/* A row (count bigint, oldest timestamptz); oldest is null when count is 0. */
+/*
+ * A row (count bigint, oldest timestamptz); oldest is null when count is 0,
+ * both when it is negative.
+ */
 static Datum
 count_and_oldest(FunctionCallInfo fcinfo, int64 count, TimestampTz oldest)
 {
 	TupleDesc	tupdesc;
 	Datum		values[2] = {Int64GetDatum(count), TimestampTzGetDatum(oldest)};
-	bool		nulls[2] = {false, count == 0};
+	bool		nulls[2] = {count < 0, count <= 0};
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -114,16 +118,20 @@ keep_oldest(EbEventRef *ref, TupleTableSlot *slot, void *arg)
 
 /*
  * eventbus.unrouted(): how many committed events the router has not taken yet
- * (counted up to a million), and the age of the oldest.
+ * (counted up to a million), and when the oldest was put. Nulls on a standby,
+ * whose snapshots do not tell.
  */
 Datum
 eventbus_unrouted(PG_FUNCTION_ARGS)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot;
 	TimestampTz oldest = DT_NOEND;
 	EbEventRefs refs = {0};
 	EbCursor	cursor;
 
+	if (RecoveryInProgress())
+		return count_and_oldest(fcinfo, -1, 0);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
 	if (eb_cursor_read(eb_generation(), &cursor))
 	{

@@ -133,6 +133,12 @@ open_batch(Batch *batch)
 		!eb_position_read(lease->target_id, &lease->position_tid,
 						  &batch->position))
 		return false;
+	if (batch->position.changing)
+	{
+		batch->verdict = EB_BUSY;
+		lease->failures++;
+		return true;
+	}
 	read_items(batch);
 	if (batch->n == 0 && !batch->dirty)
 		return false;

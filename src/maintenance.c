@@ -42,15 +42,18 @@
 #include "maintenance.h"
 #include "partition.h"
 #include "router.h"
+#include "wake.h"
 #include "worker.h"
 
+static List *begin_round(void);
+static bool seal_in_transaction(const EbLeaf *leaf);
 static List *ended_leaves(void);
 static FullTransactionId routed_horizon(void);
 static bool seal_if_possible(const EbLeaf *leaf);
 static void set_seal_xid(const EbLeaf *leaf);
 static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
 static void seal(const EbLeaf *leaf);
-static void freeze(Oid relid);
+static void freeze(const EbLeaf *leaf);
 static void run_sql(const char *format,...) pg_attribute_printf(1, 2);
 
 /* --- a round -------------------------------------------------------------- */
@@ -60,7 +63,28 @@ eb_maintenance_round(void)
 {
 	List	   *leaves;
 	ListCell   *cell;
+
+	leaves = begin_round();
+	if (leaves == NIL)
+		return;
+	eb_router_checkpoint();
+	foreach(cell, leaves)
+	{
+		EbLeaf	   *leaf = lfirst(cell);
+
+		if (!leaf->sealed)
+			leaf->sealed = seal_in_transaction(leaf);
+		if (leaf->sealed)
+			freeze(leaf);
+	}
+}
+
+/* Makes leaves, and says which are to be sealed or frozen (copies). */
+static List *
+begin_round(void)
+{
 	MemoryContext caller = CurrentMemoryContext;
+	List	   *leaves;
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -69,25 +93,23 @@ eb_maintenance_round(void)
 	leaves = ended_leaves();
 	PopActiveSnapshot();
 	eb_worker_commit();
-	if (leaves == NIL)
-		return;
+	MemoryContextSwitchTo(caller);
+	return leaves;
+}
 
-	eb_router_checkpoint();
-	foreach(cell, leaves)
-	{
-		const EbLeaf *leaf = lfirst(cell);
-		bool		sealed;
+static bool
+seal_in_transaction(const EbLeaf *leaf)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		sealed;
 
-		eb_worker_begin();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		sealed = seal_if_possible(leaf);
-		PopActiveSnapshot();
-		eb_worker_commit();
-		MemoryContextSwitchTo(caller);
-		if (sealed)
-			freeze(leaf->relid);
-		MemoryContextSwitchTo(caller);
-	}
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	sealed = seal_if_possible(leaf);
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
+	return sealed;
 }
 
 EbMaintenanceResult
@@ -100,12 +122,20 @@ eb_maintenance_run(void)
 	result.leaves_made = eb_make_leaves();
 	saved = eb_owner_enter();
 	foreach(cell, ended_leaves())
-		result.leaves_sealed += seal_if_possible(lfirst(cell));
+	{
+		const EbLeaf *leaf = lfirst(cell);
+
+		if (!leaf->sealed)
+			result.leaves_sealed += seal_if_possible(leaf);
+	}
 	eb_owner_leave(saved);
+
+	/* the worker is to freeze what was sealed */
+	eb_wake_maintenance_at_commit();
 	return result;
 }
 
-/* Leaves of the event log that are over and not sealed (copies). */
+/* Leaves of the event log that are over and not frozen (copies). */
 static List *
 ended_leaves(void)
 {
@@ -117,7 +147,7 @@ ended_leaves(void)
 	{
 		const EbLeaf *leaf = &array->leaves[i];
 
-		if (leaf->range_end <= now && !leaf->sealed)
+		if (leaf->range_end <= now && !leaf->frozen)
 		{
 			EbLeaf	   *copy = palloc(sizeof(EbLeaf));
 
@@ -168,9 +198,10 @@ static void
 set_seal_xid(const EbLeaf *leaf)
 {
 	run_sql("UPDATE eventbus.leaves"
-			" SET seal_xid = '" UINT64_FORMAT "' WHERE leaf_id = %d",
+			" SET seal_xid = '" UINT64_FORMAT "'"
+			" WHERE leaf_id = %d AND generation = %d",
 			U64FromFullTransactionId(ReadNextFullTransactionId()),
-			leaf->leaf_id);
+			leaf->leaf_id, eb_generation());
 	eb_leaves_changed();
 }
 
@@ -206,35 +237,48 @@ seal(const EbLeaf *leaf)
 			" (autovacuum_enabled, toast.autovacuum_enabled)", name);
 	run_sql("UPDATE eventbus.leaves"
 			" SET sealed_at = pg_catalog.clock_timestamp()"
-			" WHERE leaf_id = %d", leaf->leaf_id);
+			" WHERE leaf_id = %d AND generation = %d",
+			leaf->leaf_id, eb_generation());
 	eb_leaves_changed();
 }
 
 /*
- * VACUUM (FREEZE), which makes transactions of its own. That it fails, or is
- * lost in a crash, does no harm: autovacuum freezes the leaf in its time.
+ * VACUUM (FREEZE), which makes transactions of its own. What is lost of it in
+ * a crash is done again in a later round.
  */
 static void
-freeze(Oid relid)
+freeze(const EbLeaf *leaf)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	VacuumStmt *stmt = makeNode(VacuumStmt);
 	char	   *name;
 
-	PortalContext = CurrentMemoryContext;
 	eb_worker_begin();
-	MemoryContextSwitchTo(PortalContext);
-	name = get_rel_name(relid);
+	MemoryContextSwitchTo(caller);
+	name = get_rel_name(leaf->relid);
 	if (name != NULL)
 	{
 		RangeVar   *range = makeRangeVar(EB_SCHEMA, name, -1);
 
 		stmt->options = list_make1(makeDefElem("freeze", NULL, -1));
-		stmt->rels = list_make1(makeVacuumRelation(range, relid, NIL));
+		stmt->rels = list_make1(makeVacuumRelation(range, leaf->relid, NIL));
 		stmt->is_vacuumcmd = true;
+		PortalContext = caller;
 		ExecVacuum(make_parsestate(NULL), stmt, true);
+		PortalContext = NULL;
 	}
 	eb_worker_commit();
-	PortalContext = NULL;
+
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run_sql("UPDATE eventbus.leaves"
+			" SET frozen_at = pg_catalog.clock_timestamp()"
+			" WHERE leaf_id = %d AND generation = %d",
+			leaf->leaf_id, eb_generation());
+	eb_leaves_changed();
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
 }
 
 /* Runs one statement of our own through SPI. */

@@ -68,7 +68,7 @@
 #define LEAVES_RANGE_END	6
 #define LEAVES_SEAL_XID		7
 #define LEAVES_SEALED_AT	8
-#define LEAVES_NCOLUMNS		8
+#define LEAVES_FROZEN_AT	9
 
 typedef struct LogKind
 {
@@ -367,7 +367,7 @@ read_leaves(Snapshot snapshot)
 	}
 }
 
-/* Adds a row of eventbus.leaves, if it is of our generation and exists. */
+/* Adds a row of eventbus.leaves, if it is of our generation and attached. */
 static void
 add_leaf(TupleTableSlot *slot)
 {
@@ -385,7 +385,7 @@ add_leaf(TupleTableSlot *slot)
 		if (strcmp(parent, log_kinds[log].name) == 0)
 			array = &registry.logs[log];
 	relid = eb_relation_oid(TextDatumGetCString(slot->tts_values[LEAVES_NAME - 1]));
-	if (array == NULL || !OidIsValid(relid))
+	if (array == NULL || !OidIsValid(relid) || !get_rel_relispartition(relid))
 		return;
 
 	if (array->leaves == NULL)
@@ -405,6 +405,7 @@ add_leaf(TupleTableSlot *slot)
 		InvalidFullTransactionId :
 		FullTransactionIdFromU64(DatumGetUInt64(slot->tts_values[LEAVES_SEAL_XID - 1]));
 	leaf->sealed = !slot->tts_isnull[LEAVES_SEALED_AT - 1];
+	leaf->frozen = !slot->tts_isnull[LEAVES_FROZEN_AT - 1];
 }
 
 static int

@@ -31,7 +31,8 @@ typedef struct EbLeaf
 	TimestampTz range_start;	/* inclusive */
 	TimestampTz range_end;		/* exclusive */
 	FullTransactionId seal_xid; /* taken after range_end, or invalid */
-	bool		sealed;
+	bool		sealed;			/* takes no more rows */
+	bool		frozen;			/* was vacuumed after that */
 } EbLeaf;
 
 /* Leaves of one log, oldest first. */

@@ -5,8 +5,10 @@
  *
  * Written by the dispatcher that leases the target, in the transaction that
  * has the effect on the target. The API inserts and deletes rows, and resets
- * the state of a target that is put again; should that collide with a
- * dispatcher, the dispatcher's transaction fails and is done again.
+ * the state of a target that is put again. A dispatcher never waits for such a
+ * transaction, which may stay open for long: it sees the change under way and
+ * leaves the target alone for the moment. Should the two collide all the same,
+ * the dispatcher's transaction fails and is done again.
  *
  *-------------------------------------------------------------------------
  */
@@ -68,6 +70,7 @@ eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 		bool	   *isnull = slot->tts_isnull;
 
 		slot_getallattrs(slot);
+		position->changing = eb_tid_is_changing(rel, &position->tid);
 		position->generation = DatumGetInt32(values[POSITION_GENERATION - 1]);
 		position->target_id = target_id;
 		position->position = DatumGetInt64(values[POSITION_POSITION - 1]);

@@ -25,6 +25,7 @@ typedef enum EbTargetState
 typedef struct EbPosition
 {
 	ItemPointerData tid;		/* where the row is */
+	bool		changing;		/* somebody replaces or removes the target */
 	int32		generation;
 	int32		target_id;
 	int64		position;		/* last delivery number done */

@@ -15,9 +15,11 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "utils/rel.h"
 
 #include "compat.h"
@@ -57,6 +59,24 @@ eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 	return found;
 }
 
+bool
+eb_tid_is_changing(Relation rel, ItemPointer tid)
+{
+	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+	Page		page = BufferGetPage(buffer);
+	HeapTupleHeader tuple;
+	TransactionId xmax = InvalidTransactionId;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	tuple = (HeapTupleHeader) PageGetItem(page,
+										  PageGetItemId(page,
+														ItemPointerGetOffsetNumber(tid)));
+	if (!(tuple->t_infomask & HEAP_XMAX_INVALID))
+		xmax = HeapTupleHeaderGetUpdateXid(tuple);
+	UnlockReleaseBuffer(buffer);
+	return TransactionIdIsValid(xmax) && TransactionIdIsInProgress(xmax);
+}
+
 /* Lets the page that the row is on be pruned, if that is worth while. */
 static void
 prune_page(Relation rel, ItemPointer tid)
@@ -84,7 +104,7 @@ eb_tid_update(Relation rel, ItemPointer tid, TupleTableSlot *slot)
 				 errhint("Drop it, and VACUUM the table.")));
 	prune_page(rel, tid);
 	result = table_tuple_update(rel, tid, slot, GetCurrentCommandId(true),
-								InvalidSnapshot, InvalidSnapshot, true,
+								InvalidSnapshot, InvalidSnapshot, false,
 								&failure, &lockmode, &indexes);
 	if (result != TM_Ok)
 		ereport(ERROR,

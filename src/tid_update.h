@@ -22,9 +22,14 @@ extern bool eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 						 TupleTableSlot *slot);
 
 /*
+ * Is another transaction about to change the row that eb_tid_fetch() loaded?
+ */
+extern bool eb_tid_is_changing(Relation rel, ItemPointer tid);
+
+/*
  * Replaces the row at *tid by what is in slot; *tid moves to the new version,
- * which counts once the transaction commits. An error (40001) when somebody
- * else has changed it.
+ * which counts once the transaction commits. Never waits: an error (40001)
+ * when somebody else has changed it or is about to.
  */
 extern void eb_tid_update(Relation rel, ItemPointer tid,
 						  TupleTableSlot *slot);

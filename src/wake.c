@@ -31,6 +31,7 @@
 static bool events_put = false;
 static bool extension_created = false;
 static bool databases_changed = false;
+static bool maintenance_asked = false;
 
 void
 eb_wake_at_commit(void)
@@ -48,6 +49,12 @@ void
 eb_wake_launcher_at_commit(void)
 {
 	databases_changed = true;
+}
+
+void
+eb_wake_maintenance_at_commit(void)
+{
+	maintenance_asked = true;
 }
 
 /* Sets the router's latch, or the launcher's where there is no router. */
@@ -89,6 +96,8 @@ act_on_commit(void)
 		eb_shmem_request_probe(MyDatabaseId);
 	if (databases_changed)
 		eb_shmem_wake_launcher();
+	if (maintenance_asked)
+		eb_wake_for_maintenance();
 }
 
 static void
@@ -97,6 +106,7 @@ forget_transaction(void)
 	events_put = false;
 	extension_created = false;
 	databases_changed = false;
+	maintenance_asked = false;
 	eb_hold_release();
 }
 

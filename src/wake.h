@@ -29,6 +29,9 @@ extern void eb_wake_launcher_at_commit(void);
  */
 extern void eb_wake_router(void);
 
+/* Has the worker run maintenance once this transaction has committed. */
+extern void eb_wake_maintenance_at_commit(void);
+
 /* Asks the worker to make leaves at once; does not wait for a commit. */
 extern void eb_wake_for_maintenance(void);
 

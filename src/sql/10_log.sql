@@ -82,6 +82,7 @@ CREATE TABLE eventbus.leaves (
 	range_end			timestamptz NOT NULL,
 	seal_xid			xid8,					-- an xid taken after range_end
 	sealed_at			timestamptz,
+	frozen_at			timestamptz,			-- VACUUM (FREEZE) after the seal
 	PRIMARY KEY (generation, leaf_id)
 );
 COMMENT ON TABLE eventbus.leaves IS 'partitions of event_log, deliveries and dead_letters by time';

@@ -86,7 +86,9 @@ CREATE VIEW eventbus.status AS
 	WHERE NOT EXISTS (SELECT 1 FROM eventbus.workers())
 	UNION ALL
 	SELECT 'event log', NULL,
-		   CASE WHEN u.events OPERATOR(pg_catalog.=) 0 THEN 'routed' ELSE 'routing' END,
+		   CASE WHEN u.events IS NULL THEN 'on a standby'
+				WHEN u.events OPERATOR(pg_catalog.=) 0 THEN 'routed'
+				ELSE 'routing' END,
 		   u.events, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) u.oldest, NULL, NULL, NULL
 	FROM eventbus.unrouted() u
 	UNION ALL
