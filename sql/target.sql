@@ -94,6 +94,18 @@ SELECT rule, id FROM eventbus.targets WHERE event_bus = 'target-bus' ORDER BY ru
 ROLLBACK;
 SELECT rule, id FROM eventbus.targets WHERE event_bus = 'target-bus' ORDER BY rule;
 
+-- a target that is copied in, as a restore does, has a position too
+BEGIN;
+SELECT set_config('test.rule_id', rule_id::text, true) IS NOT NULL AS set FROM eventbus.rule WHERE name = 't-rule';
+CREATE FUNCTION pg_temp.this_rule() RETURNS int LANGUAGE sql AS $$ SELECT current_setting('test.rule_id')::int $$;
+ALTER TABLE eventbus.target ALTER rule_id SET DEFAULT pg_temp.this_rule();
+SET LOCAL session_replication_role = replica;
+COPY eventbus.target (id, type, resource, parameters) FROM stdin;
+copied	table	public.target_inbox	{}
+\.
+SELECT id, state, delivered FROM targets_here;
+ROLLBACK;
+
 SELECT eb_delete_rule('t-rule', 'target-bus'), eb_delete_rule('t-rule2', 'target-bus');
 SELECT eb_delete_event_bus('target-bus');
 DROP VIEW targets_here;

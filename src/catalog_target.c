@@ -4,9 +4,12 @@
  *		Targets: put, remove; and the positions that come and go with them.
  *
  * A target has one row in eventbus.target_positions from its creation on: what
- * the router matches from then on is delivered to it. A replaced target keeps
- * target_id and position, so nothing is lost or repeated, and its failures are
- * forgotten, so that it is tried at once.
+ * the router matches from then on is delivered to it. A trigger makes the row,
+ * so that targets which a restore brings have one too: the positions that come
+ * with them belong to the generation of the log that they were dumped from,
+ * whose numbers mean nothing in this one. A replaced target keeps target_id and
+ * position, so nothing is lost or repeated, and its failures are forgotten, so
+ * that it is tried at once.
  *
  * Who locks what: the caller holds the rule's row FOR KEY SHARE
  * (eb_catalog_get_rule), so the rule stays. A dispatcher updates the position
@@ -17,11 +20,52 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "catalog_sql.h"
 #include "catalog_write.h"
 #include "partition.h"
+
+PG_FUNCTION_INFO_V1(eventbus_target_created);
+
+/*
+ * Row trigger on eventbus.target: a new target starts at the beginning of the
+ * delivery stream, which holds nothing for it yet. While the log is parked
+ * there is no stream.
+ */
+Datum
+eventbus_target_created(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	int32		generation = eb_generation();
+	Relation	rel;
+	EbSqlArg	args[2];
+	AttrNumber	column;
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by a trigger")));
+	if (generation == 0)
+		return PointerGetDatum(NULL);
+
+	rel = trigger->tg_relation;
+	column = get_attnum(RelationGetRelid(rel), "target_id");
+	args[0] = eb_sql_int(generation);
+	args[1] = eb_sql_int(DatumGetInt32(heap_getattr(trigger->tg_trigtuple,
+													column,
+													RelationGetDescr(rel),
+													&isnull)));
+	eb_sql_run("INSERT INTO eventbus.target_positions (generation, target_id,"
+			   " position, delivered, dead_lettered, attempts, state)"
+			   " VALUES ($1, $2, 0, 0, 0, 0, 'ok')", 2, args, NULL);
+	return PointerGetDatum(NULL);
+}
 
 /* True when there is one of that id, which is replaced. */
 static bool
@@ -53,11 +97,9 @@ update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 static bool
 insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 {
-	int32		generation = eb_generation();
 	EbSqlArg	args[5];
-	EbSqlRow	row;
 
-	if (generation == 0)
+	if (eb_generation() == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot create a target while the event log is parked"),
@@ -68,19 +110,11 @@ insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 	args[2] = eb_sql_text(spec->type);
 	args[3] = eb_sql_text(spec->resource);
 	args[4] = eb_sql_jsonb(spec->parameters);
-	if (eb_sql_run("INSERT INTO eventbus.target"
-				   " (rule_id, id, type, resource, parameters)"
-				   " VALUES ($1, $2, $3, $4, $5)"
-				   " ON CONFLICT (rule_id, id) DO NOTHING RETURNING target_id",
-				   5, args, &row) == 0)
-		return false;
-
-	args[0] = eb_sql_int(generation);
-	args[1] = eb_sql_int(DatumGetInt32(row.values[0]));
-	eb_sql_run("INSERT INTO eventbus.target_positions (generation, target_id,"
-			   " position, delivered, dead_lettered, attempts, state)"
-			   " VALUES ($1, $2, 0, 0, 0, 0, 'ok')", 2, args, NULL);
-	return true;
+	return eb_sql_run("INSERT INTO eventbus.target"
+					  " (rule_id, id, type, resource, parameters)"
+					  " VALUES ($1, $2, $3, $4, $5)"
+					  " ON CONFLICT (rule_id, id) DO NOTHING",
+					  5, args, NULL) > 0;
 }
 
 void

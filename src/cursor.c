@@ -41,11 +41,12 @@ eb_cursor_read(int32 generation, EbCursor *cursor)
 	Relation	rel = table_open(eb_relation_oid("router_cursor"),
 								 AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	EbTidKey	key = {CURSOR_GENERATION, generation};
 	bool		found;
 
 	ItemPointerSetInvalid(&cursor->tid);
-	found = eb_tid_fetch(rel, GetActiveSnapshot(), &cursor->tid,
-						 CURSOR_GENERATION, generation, slot);
+	found = eb_tid_fetch(rel, GetActiveSnapshot(), &cursor->tid, &key, 1,
+						 slot);
 	if (found)
 	{
 		Datum	   *values = slot->tts_values;

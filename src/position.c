@@ -59,11 +59,15 @@ eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 	Relation	rel = table_open(eb_relation_oid("target_positions"),
 								 AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	EbTidKey	keys[] = {
+		{POSITION_TARGET_ID, target_id},
+		{POSITION_GENERATION, eb_generation()},
+	};
 	bool		found;
 
 	ItemPointerCopy(tid, &position->tid);
-	found = eb_tid_fetch(rel, GetActiveSnapshot(), &position->tid,
-						 POSITION_TARGET_ID, target_id, slot);
+	found = eb_tid_fetch(rel, GetActiveSnapshot(), &position->tid, keys,
+						 lengthof(keys), slot);
 	if (found)
 	{
 		Datum	   *values = slot->tts_values;

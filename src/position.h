@@ -38,8 +38,8 @@ typedef struct EbPosition
 } EbPosition;
 
 /*
- * Reads the position of a target under the active snapshot; tid is where it
- * was last (or invalid). False when there is none.
+ * Reads the position of a target in the current generation under the active
+ * snapshot; tid is where it was last (or invalid). False when there is none.
  */
 extern bool eb_position_read(int32 target_id, ItemPointer tid,
 							 EbPosition *position);

@@ -26,17 +26,22 @@
 #include "tid_update.h"
 
 static bool
-holds(TupleTableSlot *slot, AttrNumber column, int32 value)
+holds(TupleTableSlot *slot, const EbTidKey *keys, int nkeys)
 {
-	bool		isnull;
-	Datum		datum = slot_getattr(slot, column, &isnull);
+	for (int i = 0; i < nkeys; i++)
+	{
+		bool		isnull;
+		Datum		datum = slot_getattr(slot, keys[i].column, &isnull);
 
-	return !isnull && DatumGetInt32(datum) == value;
+		if (isnull || DatumGetInt32(datum) != keys[i].value)
+			return false;
+	}
+	return true;
 }
 
 bool
 eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
-			 AttrNumber column, int32 value, TupleTableSlot *slot)
+			 const EbTidKey *keys, int nkeys, TupleTableSlot *slot)
 {
 	TableScanDesc scan;
 	bool		found = false;
@@ -44,12 +49,12 @@ eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 	if (ItemPointerIsValid(tid) &&
 		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
 		table_tuple_fetch_row_version(rel, tid, snapshot, slot) &&
-		holds(slot, column, value))
+		holds(slot, keys, nkeys))
 		return true;
 
 	scan = table_beginscan(rel, snapshot, 0, NULL);
 	while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		found = holds(slot, column, value);
+		found = holds(slot, keys, nkeys);
 	if (found)
 	{
 		ItemPointerCopy(&slot->tts_tid, tid);

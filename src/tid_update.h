@@ -12,13 +12,20 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+/* An int4 column and the value that is looked for. */
+typedef struct EbTidKey
+{
+	AttrNumber	column;
+	int32		value;
+} EbTidKey;
+
 /*
- * Loads into slot the row whose int4 column has the value: the one at *tid if
- * it is still the version that the snapshot sees, else by a scan; *tid then
- * says where it is. False when there is none.
+ * Loads into slot the row that has all nkeys values: the one at *tid if it is
+ * still the version that the snapshot sees, else by a scan; *tid then says
+ * where it is. False when there is none.
  */
 extern bool eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
-						 AttrNumber column, int32 value,
+						 const EbTidKey *keys, int nkeys,
 						 TupleTableSlot *slot);
 
 /*

@@ -67,3 +67,14 @@ CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON e
 	FOR EACH STATEMENT EXECUTE FUNCTION eventbus.catalog_changed();
 COMMENT ON TRIGGER catalog_changed ON eventbus.target IS 'makes processes read targets again';
 ALTER TABLE eventbus.target ENABLE ALWAYS TRIGGER catalog_changed;
+
+-- A target that comes to be, be it by a restore, gets its position.
+CREATE FUNCTION eventbus.target_created() RETURNS trigger
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_target_created';
+COMMENT ON FUNCTION eventbus.target_created() IS 'internal: gives a new target its position in the delivery stream';
+REVOKE ALL ON FUNCTION eventbus.target_created() FROM PUBLIC;
+
+CREATE TRIGGER target_created AFTER INSERT ON eventbus.target
+	FOR EACH ROW EXECUTE FUNCTION eventbus.target_created();
+COMMENT ON TRIGGER target_created ON eventbus.target IS 'gives new targets their positions';
+ALTER TABLE eventbus.target ENABLE ALWAYS TRIGGER target_created;
