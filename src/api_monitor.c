@@ -187,14 +187,14 @@ sleep_for_progress(EbDatabase *database, TimestampTz deadline)
 {
 	static uint32 wait_event = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	long		ms;
 
 	if (now >= deadline)
 		return false;
 	if (wait_event == 0)
 		wait_event = eb_wait_event("EventbusDelivered");
-	(void) ConditionVariableTimedSleep(&database->progress,
-									   Min(TimestampDifferenceMilliseconds(now, deadline) + 1,
-										   1000),
+	ms = TimestampDifferenceMilliseconds(now, deadline) + 1;
+	(void) ConditionVariableTimedSleep(&database->progress, Min(ms, 1000),
 									   wait_event);
 	return true;
 }

@@ -13,8 +13,8 @@
 typedef enum EbVerdict
 {
 	EB_DELIVERED,
-	EB_BUSY,					/* locked, timed out, out of resources: try the
-								 * same again later */
+	EB_BUSY,					/* locked, timed out, out of resources: try
+								 * the same again later */
 	EB_TARGET_BROKEN,			/* the target cannot be used by any event */
 	EB_REJECTED					/* something is wrong with one of the events */
 } EbVerdict;

@@ -84,7 +84,7 @@ eb_deliver_batch(EbLease *lease, TimestampTz *later)
 												  "eventbus delivery",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
-	Batch		batch = {.lease = lease,.verdict = EB_DELIVERED};
+	Batch		batch = {.lease = lease, .verdict = EB_DELIVERED};
 	EbWorkOutcome outcome = EB_WORK_DONE;
 	bool		open;
 

@@ -65,7 +65,7 @@ void
 eb_fields_add_jsonb(EbFields *fields, EbPathNode *node,
 					JsonbContainer *container)
 {
-	Walk		walk = {.fields = fields,.capacity = 8};
+	Walk		walk = {.fields = fields, .capacity = 8};
 
 	if (!JsonContainerIsObject(container))
 		return;

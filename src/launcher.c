@@ -263,11 +263,13 @@ clear_absent(List *candidates)
 static void
 count_early_end(EbDatabase *db)
 {
+	int			pause_s;
+
 	db->state = EB_DATABASE_BACKOFF;
 	db->router.failures++;
+	pause_s = Min(1 << Min(db->router.failures, 6), 60);
 	db->router.restart_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									1000 * Min(1 << Min(db->router.failures, 6), 60));
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000 * pause_s);
 }
 
 /*

@@ -235,9 +235,11 @@ eb_log_fetch(int32 leaf_id, ItemPointer tid, int64 seq, int32 ord,
 			 Snapshot snapshot, TupleTableSlot *slot)
 {
 	const EbLeaf *leaf = eb_leaf_by_id(EB_LOG_EVENTS, leaf_id);
-	Relation	rel = leaf ? try_table_open(leaf->relid, AccessShareLock) : NULL;
+	Relation	rel = NULL;
 	bool		found;
 
+	if (leaf)
+		rel = try_table_open(leaf->relid, AccessShareLock);
 	if (rel == NULL)
 		return false;
 	found = (ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&

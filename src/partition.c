@@ -88,7 +88,7 @@ static const LogKind log_kinds[EB_NLOGS] = {
 };
 
 /* The registry of one generation, as this process knows it. */
-static struct
+typedef struct Registry
 {
 	MemoryContext context;		/* of leaves; child of CacheMemoryContext */
 	bool		valid;
@@ -96,7 +96,9 @@ static struct
 	int32		generation;
 	Oid			roots[EB_NLOGS];	/* subtree roots, to hear of changes */
 	EbLeafArray logs[EB_NLOGS];
-} registry;
+} Registry;
+
+static Registry registry;
 
 static void load_registry(Oid log_oid);
 static int32 find_generation(Oid log_oid, Snapshot snapshot);
@@ -322,18 +324,17 @@ find_generation(Oid log_oid, Snapshot snapshot)
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	int32		generation = 0;
-	bool		isnull;
+	Datum	   *values;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		slot_getallattrs(slot);
-		if (DatumGetInt64(slot_getattr(slot, GENERATIONS_SYSTEM_IDENTIFIER,
-									   &isnull)) == (int64) GetSystemIdentifier() &&
-			DatumGetObjectId(slot_getattr(slot, GENERATIONS_LOG_OID,
-										  &isnull)) == log_oid)
-			generation = DatumGetInt32(slot_getattr(slot,
-													GENERATIONS_GENERATION,
-													&isnull));
+		values = slot->tts_values;
+		if (DatumGetInt64(values[GENERATIONS_SYSTEM_IDENTIFIER - 1]) ==
+			(int64) GetSystemIdentifier() &&
+			DatumGetObjectId(values[GENERATIONS_LOG_OID - 1]) == log_oid)
+			generation =
+				DatumGetInt32(values[GENERATIONS_GENERATION - 1]);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
@@ -374,6 +375,7 @@ add_leaf(TupleTableSlot *slot)
 	EbLeafArray *array = NULL;
 	EbLeaf	   *leaf;
 	char	   *parent;
+	char	   *name;
 	Oid			relid;
 
 	slot_getallattrs(slot);
@@ -391,7 +393,8 @@ add_leaf(TupleTableSlot *slot)
 	if (array->leaves == NULL)
 		array->leaves = MemoryContextAlloc(registry.context,
 										   16 * sizeof(EbLeaf));
-	else if (array->nleaves >= 16 && (array->nleaves & (array->nleaves - 1)) == 0)
+	else if (array->nleaves >= 16 &&
+			 (array->nleaves & (array->nleaves - 1)) == 0)
 		array->leaves = repalloc(array->leaves,
 								 2 * array->nleaves * sizeof(EbLeaf));
 	leaf = &array->leaves[array->nleaves++];
@@ -401,9 +404,10 @@ add_leaf(TupleTableSlot *slot)
 		DatumGetTimestampTz(slot->tts_values[LEAVES_RANGE_START - 1]);
 	leaf->range_end =
 		DatumGetTimestampTz(slot->tts_values[LEAVES_RANGE_END - 1]);
-	leaf->seal_xid = slot->tts_isnull[LEAVES_SEAL_XID - 1] ?
-		InvalidFullTransactionId :
-		FullTransactionIdFromU64(DatumGetUInt64(slot->tts_values[LEAVES_SEAL_XID - 1]));
+	leaf->seal_xid = InvalidFullTransactionId;
+	if (!slot->tts_isnull[LEAVES_SEAL_XID - 1])
+		leaf->seal_xid.value =
+			DatumGetUInt64(slot->tts_values[LEAVES_SEAL_XID - 1]);
 	leaf->sealed = !slot->tts_isnull[LEAVES_SEALED_AT - 1];
 	leaf->frozen = !slot->tts_isnull[LEAVES_FROZEN_AT - 1];
 }
@@ -636,9 +640,11 @@ static char *
 utc_text(TimestampTz at, const char *format)
 {
 	/* a timestamp without time zone of the same number reads as UTC */
-	return text_to_cstring(DatumGetTextPP(DirectFunctionCall2(timestamp_to_char,
-															  TimestampGetDatum(at),
-															  CStringGetTextDatum(format))));
+	Datum		utc = DirectFunctionCall2(timestamp_to_char,
+										  TimestampGetDatum(at),
+										  CStringGetTextDatum(format));
+
+	return TextDatumGetCString(utc);
 }
 
 /* Runs one statement of our own through SPI (the caller is connected). */

@@ -108,7 +108,8 @@ eb_position_write(EbPosition *position)
 	values[POSITION_TARGET_ID - 1] = Int32GetDatum(position->target_id);
 	values[POSITION_POSITION - 1] = Int64GetDatum(position->position);
 	values[POSITION_DELIVERED - 1] = Int64GetDatum(position->delivered);
-	values[POSITION_DEAD_LETTERED - 1] = Int64GetDatum(position->dead_lettered);
+	values[POSITION_DEAD_LETTERED - 1] =
+		Int64GetDatum(position->dead_lettered);
 	values[POSITION_ATTEMPTS - 1] = Int32GetDatum(position->attempts);
 	values[POSITION_STATE - 1] =
 		CStringGetTextDatum(state_names[position->state]);

@@ -54,8 +54,8 @@
 /* EbEventRef.nmatches of an event that was not matched when it was found */
 #define NOT_MATCHED		(-1)
 
-/* The router of this process. */
-static struct
+/* What the router of this process holds. */
+typedef struct RouterState
 {
 	MemoryContext cursor_context;	/* of the cursor's snapshots */
 	MemoryContext drain_context;	/* of refs and matches, while draining */
@@ -74,7 +74,9 @@ static struct
 	bool		mark_all;		/* have every target looked at: we are new, or
 								 * the rules are */
 	bool		mark_again;		/* the queue was full */
-} router;
+} RouterState;
+
+static RouterState router;
 
 static bool take_snapshot(Snapshot snapshot);
 static void collect(Snapshot snapshot);

@@ -57,7 +57,8 @@ run_maintenance_if_due(EbDatabase *db)
 {
 	static TimestampTz last = 0;
 	TimestampTz now = GetCurrentTimestamp();
-	bool		asked = pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
+	bool		asked =
+		pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
 
 	if (asked || now < last ||
 		TimestampDifferenceExceeds(last, now, MAINTENANCE_MS))

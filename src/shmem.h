@@ -45,8 +45,8 @@ typedef struct EbWorkerSlot
 {
 	pid_t		pid;			/* not 0 as long as others can see the process
 								 * in the database */
-	Latch	   *latch;			/* &PGPROC->procLatch, in shared memory; may be
-								 * read without the lock */
+	Latch	   *latch;			/* &PGPROC->procLatch, in shared memory; may
+								 * be read without the lock */
 	TimestampTz started_at;
 	int			failures;		/* in a row */
 	TimestampTz restart_at;		/* not before, where it is empty */

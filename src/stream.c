@@ -95,7 +95,10 @@ EbStreamWriter *
 eb_stream_begin(EbCursor *cursor)
 {
 	EbStreamWriter *writer = palloc0(sizeof(EbStreamWriter));
-	HASHCTL		ctl = {.keysize = sizeof(int32),.entrysize = sizeof(PendingRow)};
+	HASHCTL		ctl = {
+		.keysize = sizeof(int32),
+		.entrysize = sizeof(PendingRow)
+	};
 
 	writer->cursor = cursor;
 	writer->context = CurrentMemoryContext;
@@ -337,7 +340,8 @@ static bool
 count_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 {
 	CountState *state = arg;
-	int64		last = DatumGetInt64(slot->tts_values[DELIVERIES_LAST_SEQ - 1]);
+	int64		last =
+		DatumGetInt64(slot->tts_values[DELIVERIES_LAST_SEQ - 1]);
 	int			count = DatumGetInt32(slot->tts_values[DELIVERIES_COUNT - 1]);
 
 	if (state->count == 0)

@@ -140,7 +140,8 @@ run_query(const char *query)
 		bool		isnull;
 
 		result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-											 SPI_tuptable->tupdesc, 1, &isnull));
+											 SPI_tuptable->tupdesc, 1,
+											 &isnull));
 	}
 	SPI_finish();
 	return result;
@@ -218,7 +219,8 @@ tell_workers(Node *command)
 	switch (nodeTag(command))
 	{
 		case T_TransactionStmt:
-			if (((TransactionStmt *) command)->kind == TRANS_STMT_COMMIT_PREPARED)
+			if (castNode(TransactionStmt, command)->kind ==
+				TRANS_STMT_COMMIT_PREPARED)
 				eb_wake_router();
 			break;
 		case T_CreatedbStmt:

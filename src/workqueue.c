@@ -113,7 +113,10 @@ eb_workqueue_shmem_size(void)
 void
 eb_workqueue_shmem_init(void)
 {
-	HASHCTL		ctl = {.keysize = sizeof(WorkKey),.entrysize = sizeof(WorkEntry)};
+	HASHCTL		ctl = {
+		.keysize = sizeof(WorkKey),
+		.entrysize = sizeof(WorkEntry)
+	};
 	bool		found;
 
 	queue = ShmemInitStruct("eventbus work queue", queue_size(), &found);
@@ -143,7 +146,9 @@ own_queues(void)
 {
 	EbDatabase *database = eb_shmem_database(MyDatabaseId);
 
-	return database ? &queue->databases[database - eb_shared->databases] : NULL;
+	if (database == NULL)
+		return NULL;
+	return &queue->databases[database - eb_shared->databases];
 }
 
 /* --- entries (the caller holds the lock) --------------------------------- */
@@ -244,9 +249,9 @@ next_delay(DatabaseQueues *queues, TimestampTz now)
 	dlist_foreach(iter, &queues->delayed)
 	{
 		WorkEntry  *entry = dlist_container(WorkEntry, node, iter.cur);
-		long		ms = Max(1, TimestampDifferenceMilliseconds(now,
-																entry->not_before));
+		long		ms;
 
+		ms = Max(1, TimestampDifferenceMilliseconds(now, entry->not_before));
 		least = least < 0 ? ms : Min(least, ms);
 	}
 	return least;
