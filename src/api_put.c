@@ -101,7 +101,7 @@ static bool
 reports_errors(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *on_error = PG_ARGISNULL(argno) ? NULL :
-	text_to_cstring(PG_GETARG_TEXT_PP(argno));
+		text_to_cstring(PG_GETARG_TEXT_PP(argno));
 
 	if (on_error != NULL && strcmp(on_error, "report") == 0)
 		return true;

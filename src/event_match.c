@@ -32,7 +32,8 @@ typedef struct EnvelopeMember
 
 static void add_column(EbFields *fields, const EbPathNode *node,
 					   const EbEvent *event);
-static void add_string(EbFields *fields, int path, const char *text, int len);
+static void add_string(EbFields *fields, int path, const char *chars,
+					   int len);
 static void add_text(EbFields *fields, int path, const text *value);
 static void add_version(EbFields *fields, int path, const EbEvent *event);
 static void add_id(EbFields *fields, int path, const EbEvent *event);
@@ -124,9 +125,9 @@ add_column(EbFields *fields, const EbPathNode *node, const EbEvent *event)
 }
 
 static void
-add_string(EbFields *fields, int path, const char *text, int len)
+add_string(EbFields *fields, int path, const char *chars, int len)
 {
-	EbValue		value = {.kind = EB_JSON_STRING, .text = text, .len = len};
+	EbValue		value = {.kind = EB_JSON_STRING, .text = chars, .len = len};
 
 	eb_fields_add(fields, path, &value, EB_NO_TRAIL);
 }
@@ -146,10 +147,10 @@ add_version(EbFields *fields, int path, const EbEvent *event)
 static void
 add_id(EbFields *fields, int path, const EbEvent *event)
 {
-	char	   *text = palloc(EB_UUID_TEXT_SIZE);
+	char	   *chars = palloc(EB_UUID_TEXT_SIZE);
 
-	eb_uuid_text(&event->id, text);
-	add_string(fields, path, text, EB_UUID_TEXT_SIZE - 1);
+	eb_uuid_text(&event->id, chars);
+	add_string(fields, path, chars, EB_UUID_TEXT_SIZE - 1);
 }
 
 static void
@@ -173,10 +174,10 @@ add_account(EbFields *fields, int path, const EbEvent *event)
 static void
 add_time(EbFields *fields, int path, const EbEvent *event)
 {
-	char	   *text = palloc(EB_ISO8601_SIZE);
+	char	   *chars = palloc(EB_ISO8601_SIZE);
 
-	eb_iso8601_write(event->time, text);
-	add_string(fields, path, text, strlen(text));
+	eb_iso8601_write(event->time, chars);
+	add_string(fields, path, chars, strlen(chars));
 }
 
 static void

@@ -312,6 +312,7 @@ scalar_text_size(const JsonbValue *value)
 			return value->val.string.len + strlen("\"\"");
 		case jbvNumeric:
 			text = numeric_normalize(value->val.numeric);
+
 			size = strlen(text);
 			pfree(text);
 			return size;

@@ -317,7 +317,7 @@ add_state(EbJoin *join, const EbFields *fields, const EbJoinState *state,
 		int			array = trail >= 0 ? fields->trails[trail].array : -1;
 		int			settled = m < end ? join->members[m].array : -1;
 		int			index = array >= settled ? fields->trails[trail].index :
-		join->members[m].index;
+			join->members[m].index;
 
 		add_member(join, Max(array, settled), index, position);
 		if (array >= settled)

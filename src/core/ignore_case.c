@@ -36,7 +36,7 @@ void
 eb_fold_compile(const char *text, int len, EbFolded *folded)
 {
 	const char *at = text;
-	const char *end = text +len;
+	const char *end = text + len;
 
 	folded->nchars = 0;
 	folded->chars = palloc0((len + 1) * sizeof(EbFoldedChar));
@@ -65,7 +65,7 @@ eb_fold_match_prefix(const EbFolded *folded, const char *text, int len)
 		for (f = 0; f < fc->nforms; f++)
 		{
 			if (fc->len[f] <= len - at &&
-				memcmp(text +at, fc->form[f], fc->len[f]) == 0)
+				memcmp(text + at, fc->form[f], fc->len[f]) == 0)
 				break;
 		}
 		if (f == fc->nforms)
@@ -88,7 +88,7 @@ eb_fold_match_suffix(const EbFolded *folded, const char *text, int len)
 		for (f = 0; f < fc->nforms; f++)
 		{
 			if (fc->len[f] <= at &&
-				memcmp(text +at - fc->len[f], fc->form[f], fc->len[f]) == 0)
+				memcmp(text + at - fc->len[f], fc->form[f], fc->len[f]) == 0)
 				break;
 		}
 		if (f == fc->nforms)

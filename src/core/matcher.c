@@ -282,7 +282,8 @@ build_access(EbMatcher *matcher)
 									   jf->field->tests[t].text,
 									   jf->field->tests[t].len);
 
-			matcher->links[matcher->nlinks] = (Link) {e, key->first_link};
+			matcher->links[matcher->nlinks].entry = e;
+			matcher->links[matcher->nlinks].next = key->first_link;
 			key->first_link = matcher->nlinks++;
 		}
 	}

@@ -383,10 +383,16 @@ compile_numeric(EbPatternCompiler *c, int value, EbTest *test)
 	{
 		if (!is_last)
 			return invalid(c, "Too many elements in numeric expression");
-		*range = (EbNumberRange) {-INFINITY, number.value, false, open};
+		range->low = -INFINITY;
+		range->high = number.value;
+		range->low_open = false;
+		range->high_open = open;
 		return true;
 	}
-	*range = (EbNumberRange) {number.value, INFINITY, open, false};
+	range->low = number.value;
+	range->high = INFINITY;
+	range->low_open = open;
+	range->high_open = false;
 	return is_last || compile_numeric_top(c, value, member + 2, range);
 }
 
