@@ -96,7 +96,9 @@ static Datum
 count_and_oldest(FunctionCallInfo fcinfo, int64 count, TimestampTz oldest)
 {
 	TupleDesc	tupdesc;
-	Datum		values[2] = {Int64GetDatum(count), TimestampTzGetDatum(oldest)};
+	Datum		values[2] = {
+		Int64GetDatum(count), TimestampTzGetDatum(oldest)
+	};
 	bool		nulls[2] = {count < 0, count <= 0};
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)

@@ -386,7 +386,8 @@ add_leaf(TupleTableSlot *slot)
 	for (int log = 0; log < EB_NLOGS; log++)
 		if (strcmp(parent, log_kinds[log].name) == 0)
 			array = &registry.logs[log];
-	relid = eb_relation_oid(TextDatumGetCString(slot->tts_values[LEAVES_NAME - 1]));
+	name = TextDatumGetCString(slot->tts_values[LEAVES_NAME - 1]);
+	relid = eb_relation_oid(name);
 	if (array == NULL || !OidIsValid(relid) || !get_rel_relispartition(relid))
 		return;
 

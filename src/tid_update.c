@@ -69,13 +69,13 @@ eb_tid_is_changing(Relation rel, ItemPointer tid)
 {
 	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	Page		page = BufferGetPage(buffer);
+	ItemId		item;
 	HeapTupleHeader tuple;
 	TransactionId xmax = InvalidTransactionId;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	tuple = (HeapTupleHeader) PageGetItem(page,
-										  PageGetItemId(page,
-														ItemPointerGetOffsetNumber(tid)));
+	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
+	tuple = (HeapTupleHeader) PageGetItem(page, item);
 	if (!(tuple->t_infomask & HEAP_XMAX_INVALID))
 		xmax = HeapTupleHeaderGetUpdateXid(tuple);
 	UnlockReleaseBuffer(buffer);
