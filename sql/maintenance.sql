@@ -85,15 +85,35 @@ SELECT count(*) AS pinned FROM eventbus.pinned_leaves;
 
 -- no partition for now: a clear error, no DDL in this transaction
 BEGIN;
-\set QUIET on
-SELECT format('ALTER TABLE eventbus.event_log_%s DETACH PARTITION eventbus.%s',
-			  lpad(to_hex(generation), 8, '0'), name)
-FROM eventbus.leaves
-WHERE parent = 'event_log' AND range_end > now() AND range_start <= now() + interval '1 day' \gexec
-\set QUIET off
+DO $$
+DECLARE
+	detach text;
+BEGIN
+	FOR detach IN
+		SELECT format('ALTER TABLE eventbus.event_log_%s DETACH PARTITION eventbus.%s',
+					  lpad(to_hex(generation), 8, '0'), name)
+		FROM eventbus.leaves
+		WHERE parent = 'event_log' AND range_end > now() AND range_start <= now() + interval '1 day'
+	LOOP
+		EXECUTE detach;
+	END LOOP;
+END
+$$;
 \set VERBOSITY terse
 SELECT eb_put_event('maintenance.test', 'No Partition', '{}', 'maintenance');
 ROLLBACK;
+
+-- a leaf that somebody detached and kept, or dropped, is made anew
+SELECT name, format('event_log_%s', lpad(to_hex(generation), 8, '0')) AS root
+FROM eventbus.leaves
+WHERE parent = 'event_log' ORDER BY range_start DESC LIMIT 1 \gset last_
+ALTER TABLE eventbus.:last_root DETACH PARTITION eventbus.:last_name;
+SELECT eb_run_maintenance() ->> 'leaves_made' IN ('0', '1') AS made;
+SELECT count(*) AS leaves, bool_or(name LIKE '%\_2') AS another FROM eventbus.leaves WHERE starts_with(name, :'last_name');
+SELECT name FROM eventbus.leaves WHERE name LIKE '%\_2' \gset second_
+DROP TABLE eventbus.:last_name, eventbus.:second_name;
+SELECT eb_run_maintenance() ->> 'leaves_made' IN ('0', '1') AS made;
+SELECT count(*) AS attached FROM pg_inherits WHERE inhrelid = to_regclass('eventbus.' || :'last_name');
 
 -- and it is back
 SELECT eb_put_event('maintenance.test', 'Partition', '{}', 'maintenance') IS NOT NULL AS put;

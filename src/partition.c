@@ -109,6 +109,8 @@ static void registry_invalidated(Datum arg, Oid relid);
 static const EbLeaf *leaf_to_append(EbLog log, TimestampTz *at);
 static int	make_leaves_of(EbLog log, TimestampTz now, bool dry_run);
 static int	make_all_leaves(bool dry_run);
+static char *free_leaf_name(const LogKind *kind, int32 generation,
+							TimestampTz start);
 static void make_leaf(EbLog log, TimestampTz start, TimestampTz end);
 static void make_cursor(int32 generation);
 static void make_root(EbLog log, int32 generation);
@@ -591,13 +593,28 @@ make_leaves_of(EbLog log, TimestampTz now, bool dry_run)
 	return made;
 }
 
+/*
+ * A name that says what the leaf holds. It may be taken by a leaf that was
+ * detached and kept: then a number is added.
+ */
+static char *
+free_leaf_name(const LogKind *kind, int32 generation, TimestampTz start)
+{
+	char	   *base = psprintf("%s_%08x_%s", kind->name, (uint32) generation,
+								utc_text(start, "YYYYMMDD_HH24MI"));
+	char	   *name = base;
+
+	for (int i = 2; OidIsValid(eb_relation_oid(name)); i++)
+		name = psprintf("%s_%d", base, i);
+	return name;
+}
+
 static void
 make_leaf(EbLog log, TimestampTz start, TimestampTz end)
 {
 	const LogKind *kind = &log_kinds[log];
 	int32		generation = registry.generation;
-	char	   *name = psprintf("%s_%08x_%s", kind->name, (uint32) generation,
-								utc_text(start, "YYYYMMDD_HH24MI"));
+	char	   *name = free_leaf_name(kind, generation, start);
 	char	   *start_text = utc_text(start, "YYYY-MM-DD HH24:MI:SS+00");
 	char	   *end_text = utc_text(end, "YYYY-MM-DD HH24:MI:SS+00");
 
@@ -611,6 +628,10 @@ make_leaf(EbLog log, TimestampTz start, TimestampTz end)
 						 " eventbus.%s FOR VALUES FROM ('%s') TO ('%s')",
 						 kind->name, (uint32) generation, name,
 						 start_text, end_text));
+
+	/* somebody may have dropped a leaf of that name */
+	run_utility(psprintf("DELETE FROM eventbus.leaves"
+						 " WHERE name OPERATOR(pg_catalog.=) '%s'", name));
 	run_utility(psprintf("INSERT INTO eventbus.leaves"
 						 " (parent, generation, name, range_start, range_end)"
 						 " VALUES ('%s', %d, '%s', '%s', '%s')",
