@@ -138,6 +138,12 @@ read_exponent(const char *at, const char *end)
 	return negative ? -exponent : exponent;
 }
 
+/*
+ * Is d, which reads as value, the shortest decimal that does? The server's
+ * function never takes a decimal half way between two binary64 values, even
+ * if that is the shortest and reads back right; so one with fewer digits than
+ * it finds is such a decimal, and wins.
+ */
 static bool
 is_shortest(const Decimal *d, double value)
 {
@@ -145,8 +151,9 @@ is_shortest(const Decimal *d, double value)
 	Decimal		s;
 
 	reduce(shortest, double_to_shortest_decimal_buf(value, shortest), &s);
-	return s.ndigits == d->ndigits && s.exponent == d->exponent &&
-		memcmp(s.digits, d->digits, d->ndigits) == 0;
+	return d->ndigits < s.ndigits ||
+		(d->ndigits == s.ndigits && d->exponent == s.exponent &&
+		 memcmp(d->digits, s.digits, d->ndigits) == 0);
 }
 
 /* Reads a decimal of at most SAFE_DIGITS digits. */
