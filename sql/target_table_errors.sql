@@ -98,6 +98,10 @@ CREATE DOMAIN not_two AS text CHECK (VALUE <> '2');
 CREATE TABLE domains (detail_type not_two);
 CALL target('domains');
 CALL put('domains', 3);
+CREATE DOMAIN something AS text CHECK (VALUE IS NOT NULL);
+CREATE TABLE lacking (detail_type text, thing something);
+CALL target('lacking');
+CALL put('lacking', 1);
 CREATE TABLE short (detail_type varchar(1));
 CALL target('short');
 CALL put('short', 10);
@@ -124,11 +128,12 @@ SELECT detail_type FROM triggered ORDER BY 1;
 TABLE policed ORDER BY 1;
 TABLE generated ORDER BY 1;
 SELECT rule, n, sqlstate, error_message FROM failed
-WHERE rule IN ('numbers', 'domains', 'short', 'triggered', 'policed', 'viewed', 'generated') ORDER BY rule, n;
+WHERE rule IN ('numbers', 'domains', 'lacking', 'short', 'triggered', 'policed', 'viewed', 'generated') ORDER BY rule, n;
 
 SELECT count(eb_remove_target(name, 'into', event_bus => 'tte')), count(eb_delete_rule(name, event_bus => 'tte'))
 FROM unnest(ARRAY['checked', 'uniq', 'uniq_ignored', 'excluded', 'unfit', 'unfit_odd', 'child', 'patient',
-	'constrained', 'numbers', 'domains', 'short', 'triggered', 'policed', 'viewed', 'generated']) AS name;
+	'constrained', 'numbers', 'domains', 'lacking', 'short', 'triggered', 'policed',
+	'viewed', 'generated']) AS name;
 SELECT eb_delete_event_bus('tte');
 SET client_min_messages = warning;
 DROP SCHEMA tte CASCADE;

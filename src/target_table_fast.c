@@ -25,7 +25,6 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -38,7 +37,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "target_table.h"
@@ -66,7 +64,6 @@ typedef struct FastInsert
 
 static bool is_plain(Relation rel);
 static bool has_insert_trigger(Relation rel);
-static bool has_exclusion_constraint(Relation rel);
 static bool may_look_at_table(Node *node, void *context);
 static bool is_volatile_unknown(Oid function, void *context);
 static Expr *default_expression(Relation rel, Form_pg_attribute att);
@@ -115,11 +112,13 @@ is_plain(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		rel->rd_rules == NULL &&
-		!has_insert_trigger(rel) &&
-		!has_exclusion_constraint(rel);
+		!has_insert_trigger(rel);
 }
 
-/* Has it an INSERT trigger that is not disabled? (Foreign keys are such.) */
+/*
+ * Has it an INSERT trigger that is not disabled? Foreign keys and unique
+ * constraints that can be deferred are such.
+ */
 static bool
 has_insert_trigger(Relation rel)
 {
@@ -134,31 +133,6 @@ has_insert_trigger(Relation rel)
 			return true;
 	}
 	return false;
-}
-
-/* Has it an exclusion constraint, or a unique one that can be deferred? */
-static bool
-has_exclusion_constraint(Relation rel)
-{
-	List	   *indexes = RelationGetIndexList(rel);
-	bool		found = false;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(lc)));
-		Form_pg_index index;
-
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for index %u", lfirst_oid(lc));
-		index = (Form_pg_index) GETSTRUCT(tuple);
-		if (index->indisexclusion || !index->indimmediate)
-			found = true;
-		ReleaseSysCache(tuple);
-	}
-	list_free(indexes);
-	return found;
 }
 
 /* Does an expression call a volatile function that could look at the table? */
