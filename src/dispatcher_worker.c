@@ -18,7 +18,7 @@
 #include "worker.h"
 
 #define LEAVE_AFTER_MS		60000
-#define GIVE_WAY_AFTER_MS	1000
+#define GIVE_WAY_AFTER_MS	250 /* idle for so long */
 
 PGDLLEXPORT void eb_dispatcher_main(Datum main_arg);
 

@@ -59,8 +59,9 @@
 #include "worker.h"
 #include "workqueue.h"
 
+#define MAX_BACKOFF_S	60		/* as in worker.c */
 #define SETTLE_MS		10000	/* a start that takes longer is not waited for */
-#define RETRY_MS		1000	/* after no free background worker slot */
+#define RETRY_MS		500		/* after no free background worker slot */
 
 PGDLLEXPORT void eb_launcher_main(Datum main_arg);
 
@@ -81,7 +82,7 @@ typedef struct Start
 static Start start = {0};
 static Oid	last_started = InvalidOid;
 static TimestampTz retry_at = 0;	/* no start before */
-static bool complained_of_slots = false;
+static bool complained_of_room = false;
 
 /* databases without the extension, in TopMemoryContext */
 static List *absent = NIL;
@@ -244,12 +245,26 @@ clear_slots(List *candidates)
 	LWLockRelease(eb_shared->lock);
 }
 
-/* Forgets what was known of databases that are gone. */
+/*
+ * Forgets what was known of databases that are gone; all, when somebody could
+ * not tell us that a database has the extension now.
+ */
 static void
 clear_absent(List *candidates)
 {
+	bool		all;
 	ListCell   *cell;
 
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	all = eb_shared->probe_lost;
+	eb_shared->probe_lost = false;
+	LWLockRelease(eb_shared->lock);
+
+	if (all)
+	{
+		list_free(absent);
+		absent = NIL;
+	}
 	foreach(cell, absent)
 	{
 		if (!is_candidate(candidates, lfirst_oid(cell)))
@@ -263,13 +278,13 @@ clear_absent(List *candidates)
 static void
 count_early_end(EbDatabase *db)
 {
-	int			pause_s;
+	int			seconds = 1 << Min(db->router.failures, 10);
 
 	db->state = EB_DATABASE_BACKOFF;
 	db->router.failures++;
-	pause_s = Min(1 << Min(db->router.failures, 6), 60);
 	db->router.restart_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000 * pause_s);
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									1000L * Min(seconds, MAX_BACKOFF_S));
 }
 
 /*
@@ -315,6 +330,13 @@ has_work(EbDatabase *db)
 		pg_atomic_read_u64(&db->route_done);
 }
 
+/* Is there a free slot for one more database? */
+static bool
+has_room(void)
+{
+	return eb_shmem_database(InvalidOid) != NULL;
+}
+
 /*
  * When may a router be started in that database: 0, now; DT_NOEND, not as
  * things stand. The caller holds the lock.
@@ -327,7 +349,7 @@ due_at(Oid dboid)
 	if (eb_hold_is_held(dboid))
 		return DT_NOEND;
 	if (db == NULL)
-		return list_member_oid(absent, dboid) ? DT_NOEND : 0;
+		return list_member_oid(absent, dboid) || !has_room() ? DT_NOEND : 0;
 	if (db->router.pid != 0)
 		return DT_NOEND;
 
@@ -350,16 +372,32 @@ due_at(Oid dboid)
 	return DT_NOEND;
 }
 
+/* Says, once, that a database cannot even be looked into. */
 static void
-complain_of_slots(const char *datname)
+complain_of_room(List *candidates)
 {
-	if (!complained_of_slots)
+	Candidate  *outside = NULL;
+	ListCell   *cell;
+
+	LWLockAcquire(eb_shared->lock, LW_SHARED);
+	foreach(cell, candidates)
+	{
+		Candidate  *candidate = lfirst(cell);
+
+		if (eb_shmem_database(candidate->dboid) == NULL &&
+			!list_member_oid(absent, candidate->dboid) && !has_room())
+			outside = candidate;
+	}
+	LWLockRelease(eb_shared->lock);
+
+	if (outside != NULL && !complained_of_room)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("too many databases for eventbus"),
-				 errdetail("Database \"%s\" gets no workers.", datname),
+				 errdetail("Database \"%s\" gets no workers.",
+						   outside->datname),
 				 errhint("You might need to increase eventbus.max_databases.")));
-	complained_of_slots = true;
+	complained_of_room = outside != NULL;
 }
 
 /*
@@ -385,43 +423,44 @@ prepare_slot(Oid dboid, EbDatabase *before)
 	return db;
 }
 
+/* Takes back what prepare_slot() did. */
+static void
+restore_slot(EbDatabase *db, const EbDatabase *before)
+{
+	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
+	db->state = before->state;
+	db->probe_wanted |= before->probe_wanted;
+	db->router.restart_at = 0;
+	LWLockRelease(eb_shared->lock);
+}
+
 /*
- * Starts a router. False when there is no background worker slot to be had; a
- * database that has to wait for one keeps its place among the slots, if it
- * had any work to remember, and frees it else.
+ * Asks for a router. Where there is no background worker slot to be had, none
+ * is asked for during the next RETRY_MS.
  */
-static bool
+static void
 start_router(const Candidate *candidate)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 	EbDatabase *db;
 	EbDatabase	before;
-	bool		started;
+	bool		started = false;
 
 	start.dboid = last_started = candidate->dboid;
 	start.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 SETTLE_MS);
 	db = prepare_slot(candidate->dboid, &before);
-	if (db == NULL)
+	if (db != NULL)
 	{
-		complain_of_slots(candidate->datname);
-		return true;
+		started = eb_worker_launch(candidate->dboid, candidate->datname,
+								   EB_ROUTER_NUMBER, &start.handle);
+		if (!started)
+			restore_slot(db, &before);
 	}
-	complained_of_slots = false;
-	started = eb_worker_launch(candidate->dboid, candidate->datname,
-							   EB_ROUTER_NUMBER, &start.handle);
-	MemoryContextSwitchTo(caller);
 	if (!started)
-	{
-		LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
-		db->state = before.state;
-		db->probe_wanted = before.probe_wanted;
-		db->router.restart_at = 0;
-		LWLockRelease(eb_shared->lock);
 		retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   RETRY_MS);
-	}
-	return started;
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -465,6 +504,7 @@ turn(void)
 
 	clear_slots(candidates);
 	clear_absent(candidates);
+	complain_of_room(candidates);
 	if (!is_settled())
 		return Min(next, start.deadline);
 	if (retry_at > now)
@@ -472,7 +512,7 @@ turn(void)
 	chosen = choose(candidates, &next);
 	if (chosen == NULL)
 		return next;
-	(void) start_router(chosen);
+	start_router(chosen);
 	return start.handle != NULL ? start.deadline : retry_at;
 }
 

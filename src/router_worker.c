@@ -26,7 +26,7 @@
 #include "worker.h"
 
 #define MAINTENANCE_MS		60000
-#define GIVE_WAY_AFTER_MS	1000	/* idle for so long */
+#define GIVE_WAY_AFTER_MS	250 /* idle for so long */
 
 PGDLLEXPORT void eb_router_main(Datum main_arg);
 
@@ -57,9 +57,9 @@ run_maintenance_if_due(EbDatabase *db)
 {
 	static TimestampTz last = 0;
 	TimestampTz now = GetCurrentTimestamp();
-	bool		asked =
-		pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
+	bool		asked;
 
+	asked = pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
 	if (asked || now < last ||
 		TimestampDifferenceExceeds(last, now, MAINTENANCE_MS))
 	{

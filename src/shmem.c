@@ -148,6 +148,8 @@ eb_shmem_request_probe(Oid dboid)
 		if (db->state == EB_DATABASE_ABSENT)
 			db->state = EB_DATABASE_PROBE;
 	}
+	else
+		eb_shared->probe_lost = true;
 	LWLockRelease(eb_shared->lock);
 	eb_shmem_wake_launcher();
 }

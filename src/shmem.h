@@ -89,6 +89,7 @@ typedef struct EbShared
 	/* guarded by lock */
 	EbWorkerSlot launcher;
 	EbHold		holds[EB_MAX_HOLDS];
+	bool		probe_lost;		/* a database to look into got no slot */
 	TimestampTz complained_at;	/* of too few background worker slots */
 
 	/* any process */

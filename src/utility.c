@@ -20,9 +20,11 @@
  *
  * Limits: the check of DROP EXTENSION takes place only where the library is
  * loaded: preloaded, or a function of ours was called in the session. DROP
- * SCHEMA ... CASCADE and DROP OWNED drop the extension with the events: both
- * say that they drop everything. After these the router finds out at its next
- * turn, at the latest when eventbus.safety_interval is over.
+ * SCHEMA ... CASCADE of the schema of the functions, and DROP OWNED by the
+ * extension's owner, drop the extension with the events: both say that they
+ * drop everything. (The schema of the tables cannot be dropped: it is a member
+ * of the extension.) After these the router finds out at its next turn, at the
+ * latest when eventbus.safety_interval is over.
  *
  *-------------------------------------------------------------------------
  */
@@ -80,7 +82,8 @@ database_to_empty(Node *command)
 		case T_DropdbStmt:
 			return ((DropdbStmt *) command)->dbname;
 		case T_CreatedbStmt:
-			return option_value(((CreatedbStmt *) command)->options, "template");
+			return option_value(((CreatedbStmt *) command)->options,
+								"template");
 		case T_AlterDatabaseStmt:
 			if (option_value(((AlterDatabaseStmt *) command)->options,
 							 "tablespace") != NULL)
@@ -132,17 +135,14 @@ static int64
 run_query(const char *query)
 {
 	int64		result = 0;
+	bool		isnull;
 
 	if (SPI_connect() < 0 || SPI_execute(query, false, 0) < 0)
 		elog(ERROR, "could not run \"%s\"", query);
 	if (SPI_processed == 1 && SPI_tuptable != NULL)
-	{
-		bool		isnull;
-
 		result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-											 SPI_tuptable->tupdesc, 1,
-											 &isnull));
-	}
+											 SPI_tuptable->tupdesc,
+											 1, &isnull));
 	SPI_finish();
 	return result;
 }
@@ -168,7 +168,8 @@ count_kept_events(Oid extension, Oid event_log)
 	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(tuple))->relowner,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	ReleaseSysCache(tuple);
-	(void) run_query("LOCK TABLE " EB_SCHEMA ".event_log IN ACCESS EXCLUSIVE MODE");
+	(void) run_query("LOCK TABLE " EB_SCHEMA ".event_log "
+					 "IN ACCESS EXCLUSIVE MODE");
 	kept = run_query("SELECT pg_catalog.count(*) FROM "
 					 "(SELECT FROM " EB_SCHEMA ".event_log LIMIT "
 					 CppAsString2(MAX_COUNTED) ") AS kept");

@@ -66,6 +66,7 @@ max_prepared_transactions = 5
 restart_after_crash = on
 allow_in_place_tablespaces = on
 log_min_messages = debug1
+eventbus.safety_interval = 1h	# each wake-up has to come
 });
 $node->start;
 
@@ -91,6 +92,7 @@ fails($node, 'without', q{BEGIN; CREATE EXTENSION eventbus; PREPARE TRANSACTION 
 	qr/cannot prepare a transaction that has created extension "eventbus"/, 'PREPARE');
 no_worker_runs($node, 'without', 'none after CREATE EXTENSION was rolled back');
 
+my $log_size;
 my $pid = pids_of($node, 'one', 'router');
 $node->safe_psql('one', 'DROP EXTENSION eventbus');
 no_worker_runs($node, 'one', 'none after DROP EXTENSION');
@@ -104,6 +106,7 @@ fails($node, 'one', 'DROP SCHEMA eventbus CASCADE', qr/extension eventbus requir
 $node->safe_psql('one', 'DROP EXTENSION eventbus; CREATE SCHEMA api; CREATE EXTENSION eventbus SCHEMA api');
 router_runs($node, 'one', 'a router runs wherever the functions are');
 $node->safe_psql('one', 'DROP SCHEMA api CASCADE');
+$node->reload;	# nothing else tells the router at once
 no_worker_runs($node, 'one', 'none after DROP SCHEMA CASCADE of the functions');
 $node->safe_psql('one', 'CREATE EXTENSION eventbus');
 router_runs($node, 'one', 'a router runs once more');
@@ -207,6 +210,32 @@ kill 'KILL', $pid;
 is_replaced($node, 'one', $pid, 'a router comes back after it was killed');
 router_runs($node, 'two', 'and those of other databases');
 
+# ---- versions ----
+
+$log_size = -s $node->logfile;
+$node->safe_psql('one', q{UPDATE pg_extension SET extversion = '99' WHERE extname = 'eventbus'});
+$node->reload;
+ok($node->wait_for_log(qr/version "99" of extension "eventbus" does not fit the library/, $log_size),
+	'a version that the library does not know is reported');
+$pid = pids_of($node, 'one', 'router');
+isnt($pid, '', 'and waited for');
+$node->safe_psql('one', q{UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'eventbus'});
+$node->reload;
+is_replaced($node, 'one', $pid, 'a router runs when it is known again');
+
+# ---- two-phase commit ----
+
+$node->safe_psql('one', q{
+	CREATE TABLE arrived (id uuid, source text);
+	SELECT eb_put_rule('all', event_pattern => '{"source": ["test"]}');
+	SELECT eb_put_target('all', 'table', 'table', 'arrived');
+});
+$node->safe_psql('one', q{BEGIN; SELECT eb_put_event('test', 'prepared', '{}'); PREPARE TRANSACTION 'p'});
+$node->safe_psql('one', q{COMMIT PREPARED 'p'});
+ok($node->poll_query_until('one', 'SELECT count(*) = 1 FROM arrived'),
+	'COMMIT PREPARED wakes the router');
+$node->safe_psql('one', q{DROP TABLE arrived; SELECT eb_remove_targets('all', '{table}'); SELECT eb_delete_rule('all')});
+
 # ---- promotion ----
 
 $node->backup('backup');
@@ -225,7 +254,7 @@ $standby->stop;
 # ---- few background worker slots ----
 
 $node->safe_psql('postgres', "ALTER SYSTEM SET max_worker_processes = 4");
-my $log_size = -s $node->logfile;
+$log_size = -s $node->logfile;
 $node->restart;
 for my $number (1 .. 5)
 {
@@ -243,7 +272,7 @@ is(() = $log =~ /out of background worker slots/g, 1, 'once');
 unlike($log, qr/FATAL|ERROR/, 'nothing failed');
 
 # a router and its dispatcher each want one of the two slots
-for my $database (qw(one two three many_1 many_2 many_3 many_4 many_5))
+for my $database (qw(one two three many_1))
 {
 	$node->safe_psql($database, q{
 		CREATE TABLE arrived (id uuid, source text);
@@ -252,7 +281,7 @@ for my $database (qw(one two three many_1 many_2 many_3 many_4 many_5))
 		SELECT eb_put_event('test', 'few slots', '{}');
 	});
 }
-for my $database (qw(one two three many_1 many_2 many_3 many_4 many_5))
+for my $database (qw(one two three many_1))
 {
 	ok($node->poll_query_until($database, 'SELECT count(*) = 1 FROM arrived'),
 		"database $database has its event delivered");
@@ -270,6 +299,19 @@ like($stderr, qr/WARNING:  eventbus is not preloaded.*HINT:  Add eventbus to sha
 $later->append_conf('postgresql.conf', "shared_preload_libraries = 'eventbus'");
 $later->restart;
 router_runs($later, 'postgres', 'a router runs once the library is preloaded');
+
+# ---- few database slots ----
+
+$later->append_conf('postgresql.conf', 'eventbus.max_databases = 1');
+$later->restart;
+router_runs($later, 'postgres', 'a router runs where one database may have workers');
+$log_size = -s $later->logfile;
+$later->safe_psql('postgres', 'CREATE DATABASE more');
+$later->safe_psql('more', 'CREATE EXTENSION eventbus');
+ok($later->wait_for_log(qr/LOG:  too many databases for eventbus.*HINT:  You might need to increase eventbus.max_databases/s, $log_size),
+	'the log says that there is no room for another');
+$later->safe_psql('postgres', 'DROP EXTENSION eventbus');
+router_runs($later, 'more', 'which has its turn when there is');
 $later->stop;
 
 done_testing();
