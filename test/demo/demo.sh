@@ -22,7 +22,7 @@ run_demo() {
 	if fetch_webhooks; then
 		demo_sql webhooks
 	fi
-	printf '\n%s\n' "# The server is gone now. make playground gives you one to try it yourself."
+	printf '%s\n' "# The server is gone now. make playground gives you one to try it yourself."
 }
 
 # Runs a file of SQL; the terminal's width must not change the tables.

@@ -35,3 +35,7 @@ SELECT eb_wait_until_delivered(interval '10 s');
 SELECT rule, detail_type, count(*),
        min(coalesce(detail->'pull_request'->>'title', detail->'label'->>'name', detail->>'ref')) AS "for example"
   FROM github_inbox GROUP BY rule, detail_type ORDER BY rule, detail_type;
+
+\echo '# 7. What every target has received so far; eventbus.status shows what waits, and why.'
+\echo
+SELECT event_bus, rule, resource AS "table", delivered, dead_lettered FROM eventbus.targets ORDER BY 1, 2;
