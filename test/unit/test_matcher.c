@@ -151,7 +151,8 @@ judge(const EbFields *fields, EbPathNode *root, const EbConjunction *c, int i,
 			continue;
 		present = true;
 		for (int t = 0; t < field->ntests; t++)
-			satisfies |= eb_test_match(&field->tests[t], &fields->fields[f].value);
+			satisfies |= eb_test_match(&field->tests[t],
+									   &fields->fields[f].value);
 		chosen[nchosen] = fields->fields[f].trail;
 		if (satisfies && judge(fields, root, c, i + 1, chosen, nchosen + 1))
 			return true;

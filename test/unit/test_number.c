@@ -67,13 +67,14 @@ test_random(void)
 	{
 		char text[	64];
 		int			exponent;
+		uint64		digits;
 		EbNumber	number;
 
 		state = state * UINT64CONST(6364136223846793005) +
 			UINT64CONST(1442695040888963407);
 		exponent = (int) ((state >> 8) % 560) - 280;
-		snprintf(text, sizeof(text), "%llue%d",
-				 (unsigned long long) (state >> 15) % UINT64CONST(1000000000000000),
+		digits = (state >> 15) % UINT64CONST(1000000000000000);
+		snprintf(text, sizeof(text), "%llue%d", (unsigned long long) digits,
 				 exponent);
 		number = eb_number_read(text, strlen(text));
 		if (!number.comparable || number.value != strtod(text, NULL))
