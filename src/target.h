@@ -26,9 +26,10 @@ typedef struct EbTargetType
 	const char *name;
 
 	/*
-	 * Checks a target as it is put, as role owner, and returns the resource
-	 * name to store (schema-qualified). Raises an error with DETAIL and HINT
-	 * where it cannot work.
+	 * Checks a target as it is put, and returns the resource name to store
+	 * (schema-qualified). Runs as the caller, so that names mean what they
+	 * mean to it; the rights that count are those of role owner. Raises an
+	 * error with DETAIL and HINT where it cannot work.
 	 */
 	const char *(*validate) (const char *resource, Jsonb *parameters,
 							 Oid owner);
