@@ -3,7 +3,10 @@
  * dispatcher_worker.c
  *		A process that delivers to the targets of one database.
  *
- * The loop: a turn, and a sleep as long as the turn allows. Dispatcher 0
+ * The loop: a turn, and a sleep as long as the turn allows. It need not nap
+ * between turns to make batches larger: the router does, and what it hands
+ * over at one time is one batch for each target.
+ * Dispatcher 0
  * stays; the others leave when they had nothing to do for a minute, and each
  * does when another database lacks a background worker slot.
  *
@@ -61,7 +64,6 @@ eb_dispatcher_main(Datum main_arg)
 		long		sleep;
 		long		longest = eb_guc_safety_interval * 1000L;
 
-		eb_worker_nap();
 		sleep = eb_dispatcher_turn();
 		eb_worker_next();
 		if (sleep == 0)

@@ -91,9 +91,9 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		check(error.reason[0] != '\0' && error.path[0] == '$');
 	check(pattern != NULL || strict == NULL);
 	if (pattern != NULL &&
-		eb_json_parse(zero + 1, text +size - (zero + 1), &event, &json_error))
+		eb_json_parse(zero + 1, text + size - (zero + 1), &event, &json_error))
 	{
-		match = match_one(pattern, zero + 1, text +size - (zero + 1));
+		match = match_one(pattern, zero + 1, text + size - (zero + 1));
 		check(match_among(pattern, &event) == match);
 		if (strict != NULL && !strict->or_is_field && !pattern->or_is_field)
 			check(match_among(strict, &event) == match);

@@ -30,18 +30,18 @@ normalize(const char *text, char *out, int size)
 	int			power = 0;
 	bool		point = false;
 
-	for (; *text !='\0' && *text !='e' && *text !='E'; text ++)
+	for (; *text != '\0' && *text != 'e' && *text != 'E'; text++)
 	{
 		if (*text == '.')
 			point = true;
-		else if (*text !='-')
+		else if (*text != '-')
 		{
 			digits[n++] = *text;
 			power -= point;
 		}
 	}
-	if (*text !='\0')
-		power += atoi(text +1);
+	if (*text != '\0')
+		power += atoi(text + 1);
 	while (n > 0 && digits[n - 1] == '0')
 	{
 		n--;
@@ -56,7 +56,7 @@ normalize(const char *text, char *out, int size)
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
-	char text[	65];
+	char		text[65];
 	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
 	char		want[128];
 	char		got[128];
@@ -69,7 +69,7 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 	if (size >= sizeof(text))
 		return 0;
 	memcpy(text, data, size);
-	text[		size] = '\0';
+	text[size] = '\0';
 
 	e = strpbrk(text, "eE");
 	if (!eb_json_parse(text, size, &doc, &error) ||

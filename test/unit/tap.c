@@ -35,7 +35,7 @@ void
 is_text(const char *got, const char *want, const char *format,...)
 {
 	bool		same = got != NULL && want != NULL ? strcmp(got, want) == 0 :
-	got == want;
+		got == want;
 	va_list		args;
 
 	va_start(args, format);

@@ -89,11 +89,11 @@ test_depth(void)
 	char	   *text = palloc(2 * (depth + 1));
 
 	memset(text, '[', depth + 1);
-	memset(text +depth, ']', depth);
+	memset(text + depth, ']', depth);
 	ok(reason_of(text, 2 * depth) == NULL, "%d arrays inside each other",
 	   depth);
 	memset(text, '[', depth + 1);
-	memset(text +depth + 1, ']', depth + 1);
+	memset(text + depth + 1, ']', depth + 1);
 	is_text(reason_of(text, 2 * (depth + 1)), "nested too deeply",
 			"and no more");
 }

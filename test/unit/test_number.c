@@ -65,7 +65,7 @@ test_random(void)
 
 	for (int i = 0; i < 200000; i++)
 	{
-		char text[	64];
+		char		text[64];
 		int			exponent;
 		uint64		digits;
 		EbNumber	number;

@@ -111,13 +111,13 @@ test_deep(void)
 	int			n = 0;
 
 	for (int i = 0; i < depth; i++, n += 5)
-		memcpy(text +n, "{\"a\":", 5);
+		memcpy(text + n, "{\"a\":", 5);
 	memcpy(event, text, n);
-	memcpy(text +n, "[1]", 3);
+	memcpy(text + n, "[1]", 3);
 	event[n] = '1';
-	memset(text +n + 3, '}', depth);
+	memset(text + n + 3, '}', depth);
 	memset(event + n + 1, '}', depth);
-	text[		n + 3 + depth] = event[n + 1 + depth] = '\0';
+	text[n + 3 + depth] = event[n + 1 + depth] = '\0';
 
 	ok(verdict(text, event) == 1, "%d levels match", depth);
 }
