@@ -5,10 +5,9 @@
  *
  * The loop: a turn, and a sleep as long as the turn allows. It need not nap
  * between turns to make batches larger: the router does, and what it hands
- * over at one time is one batch for each target.
- * Dispatcher 0
- * stays; the others leave when they had nothing to do for a minute, and each
- * does when another database lacks a background worker slot.
+ * over at one time is one batch for each target. Dispatcher 0 stays; the
+ * others leave when they had nothing to do for a minute, and each does when
+ * another database lacks a background worker slot.
  *
  *-------------------------------------------------------------------------
  */
