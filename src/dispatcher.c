@@ -46,11 +46,12 @@ eb_dispatcher_turn(void)
 	TimestampTz started = GetCurrentTimestamp();
 	TimestampTz later = 0;
 	EbWorkOutcome outcome;
+	bool		help_wanted;
 	long		sleep;
 
-	if (!eb_workqueue_lease(reserve, &held, &sleep))
+	if (!eb_workqueue_lease(reserve, &held, &sleep, &help_wanted))
 	{
-		if (reserve && eb_workqueue_ready() > 0)
+		if (help_wanted)
 			ask_for_help();
 		return sleep;
 	}

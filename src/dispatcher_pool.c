@@ -128,12 +128,12 @@ eb_worker_tend_dispatchers(void)
 }
 
 void
-eb_worker_want_dispatchers(int ready_targets)
+eb_worker_want_dispatchers(int needed)
 {
 	EbDatabase *db = eb_worker_database();
 
 	Assert(eb_worker_dispatcher_number() == EB_ROUTER_NUMBER);
-	wanted = Min(ready_targets, eb_guc_max_dispatchers);
+	wanted = Min(needed, eb_guc_max_dispatchers);
 	for (int i = 0; i < wanted; i++)
 	{
 		Latch	   *latch = db->dispatchers[i].latch;

@@ -327,7 +327,7 @@ static void
 publish(const int32 *target_ids, const int64 *last_seqs, int n)
 {
 	EbDatabase *database = eb_worker_database();
-	int			ready;
+	int			needed;
 
 	pg_atomic_write_u64(&database->delivery_seq, router.cursor.delivery_seq);
 	if (router.mark_all || router.mark_again)
@@ -338,16 +338,16 @@ publish(const int32 *target_ids, const int64 *last_seqs, int n)
 
 		for (int i = 0; i < nall; i++)
 			seqs[i] = router.cursor.delivery_seq;
-		ready = eb_workqueue_mark(all, seqs, nall, router.mark_all);
+		needed = eb_workqueue_mark(all, seqs, nall, router.mark_all);
 		router.mark_all = false;
 	}
 	else if (n > 0)
-		ready = eb_workqueue_mark(target_ids, last_seqs, n, false);
+		needed = eb_workqueue_mark(target_ids, last_seqs, n, false);
 	else
-		ready = eb_workqueue_ready();
-	router.mark_again = ready < 0;
-	if (ready != 0)
-		eb_worker_want_dispatchers(abs(ready));
+		needed = eb_workqueue_needed();
+	router.mark_again = needed < 0;
+	if (needed != 0)
+		eb_worker_want_dispatchers(abs(needed));
 }
 
 /* --- for maintenance ------------------------------------------------------ */

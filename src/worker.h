@@ -87,11 +87,11 @@ extern EbDatabase *eb_worker_database(void);
 extern int	eb_worker_dispatcher_number(void);
 
 /*
- * Router: makes sure that enough dispatchers run for that many targets that
- * have work (never more than eventbus.max_dispatchers), and wakes sleeping
- * ones. What cannot be started now is started by eb_worker_tend_dispatchers().
+ * Router: makes sure that so many dispatchers run (never more than
+ * eventbus.max_dispatchers), and wakes those that sleep. What cannot be started
+ * now is started by eb_worker_tend_dispatchers().
  */
-extern void eb_worker_want_dispatchers(int ready_targets);
+extern void eb_worker_want_dispatchers(int needed);
 
 /*
  * Router, each time round its loop: starts dispatchers that are wanted, or

@@ -73,7 +73,9 @@ typedef struct DatabaseQueues
 	dlist_head	slow;
 	dlist_head	delayed;
 	int			nready;			/* in quick and slow */
+	int			nleased;
 	bool		slow_turn;		/* whose turn it is for other dispatchers */
+	bool		help_wanted;	/* something new is in slow */
 } DatabaseQueues;
 
 typedef struct WorkQueue
@@ -131,7 +133,9 @@ eb_workqueue_shmem_init(void)
 			dlist_init(&queues->slow);
 			dlist_init(&queues->delayed);
 			queues->nready = 0;
+			queues->nleased = 0;
 			queues->slow_turn = false;
+			queues->help_wanted = false;
 		}
 	}
 	entries = ShmemInitHash("eventbus work entries",
@@ -203,6 +207,20 @@ make_ready(DatabaseQueues *queues, WorkEntry *entry)
 	dlist_push_tail(entry->queued_slow ? &queues->slow : &queues->quick,
 					&entry->node);
 	queues->nready++;
+	queues->help_wanted |= entry->queued_slow;
+}
+
+/*
+ * How many dispatchers are to be awake for what is ready: one for each of
+ * that, besides those that are at work and the reserve where it is of no use.
+ */
+static int
+needed_dispatchers(DatabaseQueues *queues)
+{
+	if (queues->nready == 0)
+		return 0;
+	return queues->nready + queues->nleased +
+		(dlist_is_empty(&queues->slow) ? 0 : 1);
 }
 
 /* Makes the delayed entries ready whose time has come. */
@@ -265,7 +283,7 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 {
 	DatabaseQueues *queues = own_queues();
 	int			missed = 0;
-	int			ready;
+	int			needed;
 
 	if (queues == NULL)
 		return 0;
@@ -285,7 +303,7 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 			(entry->state == WORK_DELAYED && at_once))
 			make_ready(queues, entry);
 	}
-	ready = queues->nready;
+	needed = needed_dispatchers(queues);
 	LWLockRelease(queue->lock);
 
 	if (missed > 0)
@@ -296,33 +314,35 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 						   missed),
 				 errhint("You might need to increase %s.",
 						 "eventbus.max_queued_targets")));
-	return missed > 0 ? -Max(ready, 1) : ready;
+	return missed > 0 ? -Max(needed, 1) : needed;
 }
 
 int
-eb_workqueue_ready(void)
+eb_workqueue_needed(void)
 {
 	DatabaseQueues *queues = own_queues();
-	int			ready;
+	int			needed;
 
 	if (queues == NULL)
 		return 0;
 	LWLockAcquire(queue->lock, LW_SHARED);
-	ready = queues->nready;
+	needed = needed_dispatchers(queues);
 	LWLockRelease(queue->lock);
-	return ready;
+	return needed;
 }
 
 /* --- dispatchers -------------------------------------------------------- */
 
 bool
-eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep)
+eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
+				   bool *help_wanted)
 {
 	DatabaseQueues *queues = own_queues();
 	TimestampTz now = GetCurrentTimestamp();
 	WorkEntry  *entry;
 
 	*sleep = -1;
+	*help_wanted = false;
 	if (queues == NULL)
 		return false;
 	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
@@ -333,10 +353,15 @@ eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep)
 		Assert(entry->state == WORK_READY);
 		entry->state = WORK_LEASED;
 		entry->marked = false;
+		queues->nleased++;
 		*lease = entry->lease;
 	}
 	else
+	{
 		*sleep = next_delay(queues, now);
+		*help_wanted = queues->help_wanted && queues->nready > 0;
+		queues->help_wanted = false;
+	}
 	LWLockRelease(queue->lock);
 	return entry != NULL;
 }
@@ -367,6 +392,7 @@ eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
 	if (entry != NULL)
 	{
 		Assert(entry->state == WORK_LEASED);
+		queues->nleased--;
 		entry->lease = *lease;
 		if (outcome == EB_WORK_LATER)
 		{

@@ -38,22 +38,28 @@ extern void eb_workqueue_shmem_init(void);
 /*
  * These targets of this database have deliveries up to last_seqs[i] (router).
  * With at_once, those that are put off because they failed are not any more.
- * Returns how many targets are ready and nobody works on. Where the queue is
- * full (eventbus.max_queued_targets), a warning is logged and the rest waits
- * until the router asks again: the return value is then negative.
+ * Returns what eb_workqueue_needed() does. Where the queue is full
+ * (eventbus.max_queued_targets), a warning is logged and the rest waits until
+ * the router asks again: the return value is then negative.
  */
 extern int	eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs,
 							  int n, bool at_once);
 
-/* Targets of this database that are ready and that nobody works on. */
-extern int	eb_workqueue_ready(void);
+/*
+ * How many dispatchers of this database have to be awake, counted from number
+ * 0 and with those that are at work; 0 when no target is ready.
+ */
+extern int	eb_workqueue_needed(void);
 
 /*
  * Leases a ready target of this database. A reserve dispatcher is given only
  * targets whose last batch was quick. False when there is none; then *sleep
- * says in how many milliseconds a delayed one becomes ready, or -1.
+ * says in how many milliseconds a delayed one becomes ready, or -1, and
+ * *help_wanted whether one has become ready that a reserve is not given; this
+ * is said once.
  */
-extern bool eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep);
+extern bool eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
+							   bool *help_wanted);
 
 /* The leased target has nothing waiting up to seq. */
 extern void eb_workqueue_progress(int32 target_id, int64 seq);
