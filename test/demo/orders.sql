@@ -49,11 +49,12 @@ INSERT INTO orders VALUES ('ORD-4', '{"orderId": "ORD-4", "totalAmount": 9999.00
 SELECT eb_put_event('orders.service', 'Order Placed', detail, event_bus => 'orders-event-bus') AS event_id
   FROM orders WHERE order_id = 'ORD-4';
 ROLLBACK;
+SELECT count(*) AS "events of ORD-4" FROM eventbus.events WHERE detail->>'orderId' = 'ORD-4';
 
-\o /dev/null
 \echo '# 4. Each service finds its orders in its table, about a millisecond after the commit.'
 \echo '#    (An application need not wait; a demo does.)'
 \echo
+\o /dev/null
 SELECT eb_wait_until_delivered(interval '10 s');
 \o
 \echo
