@@ -147,10 +147,15 @@ FROM (VALUES ('0'), ('5e-324'), ('1e308'), ('1e309'), ('0.10000000000000001'), (
 SELECT ('{"a": ' || repeat('9', 100000) || '}')::jsonb @~ '{"a": [{"numeric": [">", 0]}]}' AS range,
 	('{"a": ' || repeat('9', 100000) || '}')::jsonb @~ ('{"a": [' || repeat('9', 100000) || ']}')::jsonb AS digits;
 
--- a large array is joined, not multiplied out
-SELECT event @~ '{"a": {"n": [{"exists": true}], "m": [{"exists": true}], "k": [49999], "l": [49999]}}' AS same_element,
-	event @~ '{"a": {"n": [{"exists": true}], "m": [{"exists": true}], "k": [49999], "l": [49998]}}' AS other_element
-FROM (SELECT jsonb_build_object('a', jsonb_agg(jsonb_build_object('k', i, 'l', i, 'm', i, 'n', i))) AS event FROM generate_series(1, 50000) i) e;
+-- large arrays are joined, not multiplied out: outside, inside of others, deep inside
+CREATE TEMP TABLE large AS SELECT jsonb_agg(jsonb_build_object('k', i, 'l', i, 'm', i, 'n', i)) AS list FROM generate_series(1, 50000) i;
+SELECT e.nesting, v.l = 49999 AS same_element,
+	e.event @~ jsonb_build_object(e.path, jsonb_build_object('n', '[{"exists": true}]'::jsonb, 'm', '[{"exists": true}]'::jsonb, 'k', '[49999]'::jsonb, 'l', jsonb_build_array(v.l))) AS matches
+FROM (SELECT 1, 'a', jsonb_build_object('a', list) FROM large
+	UNION ALL SELECT 2, 'a.b', jsonb_build_object('a', jsonb_build_array(jsonb_build_object('b', list))) FROM large
+	UNION ALL SELECT 3, 'a', ('{"a":' || repeat('[', 900) || list::text || repeat(']', 900) || '}')::jsonb FROM large) e (nesting, path, event),
+	(VALUES (49999), (49998)) v (l)
+ORDER BY 1, 2 DESC;
 
 -- usable in a table: compressed and out of line, in a CHECK, estimated
 CREATE TEMP TABLE event (id int, event jsonb);

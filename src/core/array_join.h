@@ -19,10 +19,10 @@ typedef struct EbJoinField
 	int			path;
 } EbJoinField;
 
-/* Working memory; opaque but for its size. Make one with eb_join_init. */
+/* Working memory, private to array_join.c. Made by eb_join_init. */
 typedef struct EbJoin
 {
-	struct EbJoinMember *members;	/* the states' (array, index) pairs */
+	int		   *members;		/* trails: the states' elements */
 	int			nmembers;
 	int			members_capacity;
 	struct EbJoinState *states; /* of the fields up to now */
@@ -31,7 +31,7 @@ typedef struct EbJoin
 	struct EbJoinState *next;	/* of the fields up to the current one */
 	int			nnext;
 	int			next_capacity;
-	int		   *last_use;		/* by array: last field that mentions it */
+	int		   *last_use;		/* by array: last field with a value in it */
 	int			last_use_capacity;
 } EbJoin;
 

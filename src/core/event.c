@@ -184,6 +184,7 @@ eb_fields_add_trail(EbFields *fields, int outer, int array, int index)
 	}
 	trail = &fields->trails[fields->ntrails];
 	trail->outer = outer;
+	trail->depth = outer >= 0 ? fields->trails[outer].depth + 1 : 1;
 	trail->array = array;
 	trail->index = index;
 	return fields->ntrails++;

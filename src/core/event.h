@@ -46,11 +46,12 @@ typedef struct EbPathTree
 
 /*
  * A trail is the element of an array that a value is in, and through "outer"
- * the elements around that. Numbers of arrays grow from the outside in.
+ * the elements around that. An element has one trail, however many values.
  */
 typedef struct EbTrail
 {
 	int			outer;			/* a trail, or EB_NO_TRAIL */
+	int			depth;			/* 1: no other element is around it */
 	int			array;			/* number of the array within the event */
 	int			index;
 } EbTrail;

@@ -27,8 +27,12 @@
  */
 #ifndef FRONTEND
 #include "postgres.h"
+
+#include "miscadmin.h"
 #else
 #include "postgres_fe.h"
+
+#define CHECK_FOR_INTERRUPTS()	((void) 0)
 #endif
 
 #include "common/hashfn.h"
@@ -481,6 +485,7 @@ field_matches(const EbFields *fields, const EbJoinField *jf, bool *in_array,
 
 	for (int f = fields->first[jf->path]; f >= 0; f = fields->fields[f].next)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (fields->fields[f].trail >= 0)
 			*in_array = true;
 		for (int t = 0; t < field->ntests && !satisfied; t++)

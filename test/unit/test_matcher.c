@@ -12,6 +12,7 @@
 
 #define NROUNDS		3000
 #define NPATTERNS	12
+#define ROOM		65536
 
 static uint64 state = 1;
 
@@ -27,7 +28,7 @@ pick(int n)
 static void
 put(char *text, const char *more)
 {
-	strlcat(text, more, 8192);
+	strlcat(text, more, ROOM);
 }
 
 static void
@@ -43,7 +44,7 @@ put_value(char *text, int depth)
 	else if (kind == 2)
 	{
 		put(text, "[");
-		n = pick(4);
+		n = depth == 0 && pick(2) == 0 ? pick(30) : pick(4);
 		for (int i = 0; i < n; i++)
 		{
 			if (i > 0)
@@ -70,9 +71,9 @@ put_value(char *text, int depth)
 static char *
 random_event(void)
 {
-	char	   *text = palloc(8192);
+	char	   *text = palloc(ROOM);
 
-	strlcpy(text, "{\"s\":", 8192);
+	strlcpy(text, "{\"s\":", ROOM);
 	put_value(text, 3);
 	put(text, ",\"t\":");
 	put_value(text, 0);
@@ -94,10 +95,10 @@ random_pattern(void)
 		"{\"exists\":false},\"x\"", "{\"numeric\":[\">\",1]}",
 		"{\"prefix\":\"x\"}"
 	};
-	char	   *text = palloc(8192);
+	char	   *text = palloc(ROOM);
 	int			n = 1 + pick(4);
 
-	strlcpy(text, "{", 8192);
+	strlcpy(text, "{", ROOM);
 	for (int i = 0; i < n; i++)
 	{
 		put(text, i > 0 ? ",\"" : "\"");
