@@ -148,9 +148,9 @@ note_last_uses(EbJoin *join, const EbFields *fields,
 {
 	if (join->last_use_capacity < fields->narrays)
 	{
-		join->last_use_capacity = fields->narrays * 2;
 		join->last_use = repalloc(join->last_use,
-								  join->last_use_capacity * sizeof(int));
+								  fields->narrays * 2 * sizeof(int));
+		join->last_use_capacity = fields->narrays * 2;
 	}
 	for (int a = 0; a < fields->narrays; a++)
 		join->last_use[a] = -1;
@@ -350,7 +350,8 @@ lower_bound(const EbFields *fields, const Values *values, int depth, int from,
 	while (from < to)
 	{
 		int			middle = from + (to - from) / 2;
-		int			trail = ancestor(fields, values->list[middle].trail, depth);
+		const Value *value = &values->list[middle];
+		int			trail = ancestor(fields, value->trail, depth);
 
 		if (fields->trails[trail].index < index)
 			from = middle + 1;
@@ -393,9 +394,9 @@ add_state(EbJoin *join, const EbFields *fields, const EbJoinState *state,
 	add_member(join, fields, start, trail, position);
 	if (join->nnext == join->next_capacity)
 	{
+		join->next = repalloc(join->next, join->next_capacity * 2 *
+							  sizeof(EbJoinState));
 		join->next_capacity *= 2;
-		join->next = repalloc(join->next,
-							  join->next_capacity * sizeof(EbJoinState));
 	}
 	added = &join->next[join->nnext++];
 	added->start = start;
@@ -435,14 +436,14 @@ add_member(EbJoin *join, const EbFields *fields, int start, int trail,
 	}
 	if (join->nmembers == join->members_capacity)
 	{
-		join->members_capacity *= 2;
 		join->members = repalloc(join->members,
-								 join->members_capacity * sizeof(int));
+								 join->members_capacity * 2 * sizeof(int));
+		join->members_capacity *= 2;
 	}
-	for (at = join->nmembers; at > start && join->members[at - 1] > trail; at--)
+	at = join->nmembers++;
+	for (; at > start && join->members[at - 1] > trail; at--)
 		join->members[at] = join->members[at - 1];
 	join->members[at] = trail;
-	join->nmembers++;
 }
 
 static void

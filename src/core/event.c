@@ -146,11 +146,12 @@ eb_fields_add(EbFields *fields, int path, const EbValue *value, int trail)
 
 	if (number == fields->fields_capacity)
 	{
-		fields->fields_capacity *= 2;
-		fields->fields = repalloc(fields->fields, fields->fields_capacity *
-								  sizeof(EbField));
-		fields->paths = repalloc(fields->paths, fields->fields_capacity *
-								 sizeof(int));
+		int			more = fields->fields_capacity * 2;
+
+		/* the capacity last: repalloc may fail, and we are used again */
+		fields->fields = repalloc(fields->fields, more * sizeof(EbField));
+		fields->paths = repalloc(fields->paths, more * sizeof(int));
+		fields->fields_capacity = more;
 	}
 	fields->paths[number] = path;
 	field = &fields->fields[number];
@@ -178,9 +179,9 @@ eb_fields_add_trail(EbFields *fields, int outer, int array, int index)
 
 	if (fields->ntrails == fields->trails_capacity)
 	{
-		fields->trails_capacity *= 2;
 		fields->trails = repalloc(fields->trails, fields->trails_capacity *
-								  sizeof(EbTrail));
+								  2 * sizeof(EbTrail));
+		fields->trails_capacity *= 2;
 	}
 	trail = &fields->trails[fields->ntrails];
 	trail->outer = outer;
