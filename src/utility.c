@@ -10,9 +10,12 @@
  *	  if the user owns it. Others cannot run the command, and so cannot disturb
  *	  the workers with it; nor can those who run it where PostgreSQL refuses it,
  *	  in a transaction block or a function.
- *	- DROP EXTENSION eventbus without CASCADE: refused while the log holds
- *	  events. Its partitions hang on it by an automatic dependency, so
- *	  PostgreSQL itself would drop them without a word.
+ *	- DROP EXTENSION eventbus: waits for the transactions that have put events.
+ *	  They lock a partition of the log, and then the sequence; DROP by itself
+ *	  would lock the sequence first, and the two would deadlock. Without
+ *	  CASCADE it is refused while the log holds events: its partitions hang on
+ *	  it by an automatic dependency, so PostgreSQL itself would drop them
+ *	  without a word.
  * After it:
  *	- COMMIT PREPARED: wakes the router of this database, whatever was committed.
  *	- CREATE and ALTER DATABASE: the launcher reads pg_database at commit.
@@ -148,17 +151,19 @@ run_query(const char *query)
 }
 
 /*
- * How many events are kept, counting to MAX_COUNTED. Locks everybody out, so
- * that no event can come between the count and the drop: first the extension,
- * as DROP and the workers do, then the log. Runs as the log's owner.
+ * Locks everybody out, so that no event can come before the drop: first the
+ * extension, as DROP and the workers do, then the log with its partitions.
+ * Returns how many events are kept, counting to at most that many. Runs as the
+ * log's owner.
  */
 static int64
-count_kept_events(Oid extension, Oid event_log)
+lock_log(Oid extension, Oid event_log, int at_most)
 {
 	Oid			save_userid;
 	int			save_sec_context;
 	HeapTuple	tuple;
 	int64		kept;
+	char		query[128];
 
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessExclusiveLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(event_log));
@@ -170,24 +175,26 @@ count_kept_events(Oid extension, Oid event_log)
 	ReleaseSysCache(tuple);
 	(void) run_query("LOCK TABLE " EB_SCHEMA ".event_log "
 					 "IN ACCESS EXCLUSIVE MODE");
-	kept = run_query("SELECT pg_catalog.count(*) FROM "
-					 "(SELECT FROM " EB_SCHEMA ".event_log LIMIT "
-					 CppAsString2(MAX_COUNTED) ") AS kept");
+	snprintf(query, sizeof(query), "SELECT pg_catalog.count(*) FROM "
+			 "(SELECT FROM " EB_SCHEMA ".event_log LIMIT %d) AS kept",
+			 at_most);
+	kept = run_query(query);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	return kept;
 }
 
 static void
-refuse_to_drop_events(Node *command)
+prepare_to_drop(Node *command)
 {
+	bool		cascade;
 	Oid			extension;
 	Oid			schema;
 	Oid			event_log;
 	int64		kept;
 
-	if (!drops_our_extension(command) ||
-		((DropStmt *) command)->behavior != DROP_RESTRICT)
+	if (!drops_our_extension(command))
 		return;
+	cascade = castNode(DropStmt, command)->behavior == DROP_CASCADE;
 	extension = get_extension_oid(EB_EXTENSION_NAME, true);
 	schema = get_namespace_oid(EB_SCHEMA, true);
 	event_log = OidIsValid(schema) ?
@@ -196,7 +203,7 @@ refuse_to_drop_events(Node *command)
 		!eb_extension_ownercheck(extension, GetUserId()))
 		return;
 
-	kept = count_kept_events(extension, event_log);
+	kept = lock_log(extension, event_log, cascade ? 0 : MAX_COUNTED);
 	if (kept > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -247,7 +254,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	Node	   *command = pstmt->utilityStmt;
 
 	empty_database(command, context);
-	refuse_to_drop_events(command);
+	prepare_to_drop(command);
 	if (next_utility_hook)
 		next_utility_hook(pstmt, query_string, read_only_tree, context,
 						  params, query_env, dest, qc);
