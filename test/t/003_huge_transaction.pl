@@ -18,6 +18,7 @@ my $calls = 300;
 my $events = 1000 * $calls;
 my $node = new_node('main', conf => q{
 eventbus.route_batch_size = 10000
+eventbus.safety_interval = 1
 });
 
 $node->safe_psql($db, q{

@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use EventBus::Storm;
 use EventBus::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -89,5 +90,26 @@ rows_are($standby, $db, 'SELECT count(*) FROM eventbus.dead_letters', '0', 'no d
 
 # psql of sessions that the old primary had
 $_->{run}->kill_kill for ($lock, $hold, $open);
+$standby->stop;
+
+# ---- promoted in the middle of a storm ----
+
+$node = new_node('primary_2', streaming => 1);
+$node->backup('backup');
+$standby = PostgreSQL::Test::Cluster->new('standby_2');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+
+my $storm = EventBus::Storm->new($node, $db, publishers => 4);
+$storm->begin;
+$storm->kill_something for 1 .. 3;
+$storm->wait_for_growth;
+$node->wait_for_catchup($standby);
+$storm->wait_for_growth;
+$node->stop('immediate');
+$standby->promote;
+$storm->fail_over_to($standby);
+$storm->end;
+$storm->check;
 $standby->stop;
 done_testing();

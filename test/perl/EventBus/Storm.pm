@@ -213,7 +213,8 @@ sub new
 		processes => [],
 		done => {} }, $class;
 
-	diag("$self->{kills} kills, seed $self->{seed} (EB_STORM_KILLS, EB_STORM_SEED)");
+	unlink($self->{stop_file});
+	diag("EB_STORM_SEED=$self->{seed}");
 	srand($self->{seed});
 	$node->safe_psql($database, q{
 CREATE TABLE ledger (p int, n int, k int, late boolean);
@@ -305,6 +306,15 @@ sub kill_something
 		return;
 	}
 	die 'nothing to kill';
+}
+
+# From now on that server is looked at: the old one is gone, and the publishers
+# with it.
+sub fail_over_to
+{
+	my ($self, $node) = @_;
+
+	$self->{node} = $node;
 }
 
 # Lets the publishers finish, and ends what they left prepared.
