@@ -76,8 +76,8 @@ eb_fields_add_jsonb(EbFields *fields, EbPathNode *node,
 		Level	   *level = &walk.levels[walk.depth - 1];
 		EbPathNode *to = level->node;
 		int			trail = level->trail;
-		int			value;
-		uint32		offset;
+		int			value = 0;
+		uint32		offset = 0;
 
 		if (level->array < 0 ? !next_member(level, &to, &value, &offset) :
 			!next_element(level, &value, &offset))
