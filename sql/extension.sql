@@ -1,13 +1,18 @@
 --
 -- The extension as a whole: what CREATE EXTENSION leaves behind.
 --
--- every object of the extension
+-- every object of the extension, but for the row types and array types that
+-- come with another one: they are members of it since PostgreSQL 17
 CREATE TEMP VIEW member AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS object
 FROM pg_depend d
 WHERE d.refclassid = 'pg_extension'::regclass
   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'eventbus')
-  AND d.deptype = 'e';
+  AND d.deptype = 'e'
+  AND NOT EXISTS (
+    SELECT FROM pg_depend i
+    WHERE i.classid = 'pg_type'::regclass AND i.deptype = 'i'
+      AND i.classid = d.classid AND i.objid = d.objid);
 
 -- each one tells what it is for
 SELECT object FROM member
