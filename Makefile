@@ -34,7 +34,7 @@ EXTRA_CLEAN = .build results output_iso regression.diffs regression.out
 
 # ---- 2. Commands of their own ----------------------------------------------
 
-COMMANDS = help check demo playground unit fuzz lint format
+COMMANDS = help check check-versions ci demo playground unit fuzz lint format
 
 ifneq ($(filter $(COMMANDS),$(MAKECMDGOALS)),)
 
@@ -45,6 +45,12 @@ help:           ## print this list
 
 check:          ## install what is missing, build, run every test; REGRESS= ISOLATION= PROVE_TESTS= T= choose
 	@test/run check
+
+check-versions: ## the same on servers 15, 17 and 18 with assertions, built from source; VERSIONS= chooses
+	@test/run check-versions
+
+ci:             ## what continuous integration runs: both, and the sum
+	@test/run ci
 
 demo:           ## show what the product does, on a throw-away server
 	@test/run demo

@@ -4,9 +4,10 @@
 #
 # Debian's server programs find their other files relative to their own place,
 # so a copy of /usr/lib/postgresql/NN and /usr/share/postgresql/NN is a server
-# installation that can be written to. The build directory is .build/NAME in
-# the source tree and is kept, so that the next run compiles only what has
-# changed; where the source tree cannot be written to, it is temporary.
+# installation that can be written to. A server in a directory of its own,
+# PG_PREFIX, is copied whole. The build directory is .build/NAME in the source
+# tree and is kept, so that the next run compiles only what has changed; where
+# the source tree cannot be written to, it is temporary.
 #
 
 # Copies what is built and tested, and removes what the sources no longer have;
@@ -26,12 +27,23 @@ copy_sources() {
 
 copy_server() {
 	rm -rf "$work/pg"
-	mkdir -p "$work/pg/lib/postgresql" "$work/pg/share/postgresql"
-	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$work/pg/lib/postgresql/"
-	cp -a "/usr/share/postgresql/$PG_MAJOR" "$work/pg/share/postgresql/"
-	ln -s /usr/include "$work/pg/include"
-	bindir=$work/pg/lib/postgresql/$PG_MAJOR/bin
+	if [ -n "${PG_PREFIX:-}" ]; then
+		cp -a "$PG_PREFIX" "$work/pg"
+		bindir=$work/pg/bin
+	else
+		mkdir -p "$work/pg/lib/postgresql" "$work/pg/share/postgresql"
+		cp -a "/usr/lib/postgresql/$PG_MAJOR" "$work/pg/lib/postgresql/"
+		cp -a "/usr/share/postgresql/$PG_MAJOR" "$work/pg/share/postgresql/"
+		ln -s /usr/include "$work/pg/include"
+		bindir=$work/pg/lib/postgresql/$PG_MAJOR/bin
+	fi
 	export PG_CONFIG=$bindir/pg_config
+}
+
+# The name of the server in the names of build directories: objects made for
+# one are of no use to another.
+server_name() {
+	basename "${PG_PREFIX:-$PG_MAJOR}"
 }
 
 # The directory that is kept between runs, if this user can write to it.
@@ -43,7 +55,7 @@ kept_directory() {
 
 # build_sources NAME: puts the sources where they can be built, at $build.
 build_sources() {
-	build=$(kept_directory "$1-$PG_MAJOR")
+	build=$(kept_directory "$1-$(server_name)")
 	build=${build:-$work/build}
 	copy_sources "$build"
 }

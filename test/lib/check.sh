@@ -6,20 +6,23 @@
 # over; no test at all is a failure. The last line reads "N passed, N failed".
 #
 # Choosing: T="unit lint" names kinds; REGRESS=, ISOLATION= and PROVE_TESTS=
-# name tests, and imply their kind.
+# name tests, and imply their kind. With a server of PG_PREFIX, only the kinds
+# that need a server are run unless others are named.
 #
 
-all_kinds='lint unit fuzz regress isolation tap'
+server_kinds='regress isolation tap'
+all_kinds="lint unit fuzz $server_kinds"
 passed=0
 failed=0
 
 chosen_kinds() {
-	local kinds=
+	local kinds= default=$all_kinds
 
+	[ -z "${PG_PREFIX:-}" ]   || default=$server_kinds
 	[ -z "${REGRESS:-}" ]     || kinds+=' regress'
 	[ -z "${ISOLATION:-}" ]   || kinds+=' isolation'
 	[ -z "${PROVE_TESTS:-}" ] || kinds+=' tap'
-	echo "${T:-${kinds:-$all_kinds}}"
+	echo "${T:-${kinds:-$default}}"
 }
 
 run_check() {
@@ -51,7 +54,7 @@ prepare_check() {
 	case $1 in
 		unit | fuzz)
 			build_sources check
-			PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config
+			PG_CONFIG=${PG_PREFIX:-/usr/lib/postgresql/$PG_MAJOR}/bin/pg_config
 			export PG_CONFIG ;;
 		*)
 			start_step build
@@ -64,7 +67,7 @@ prepare_check() {
 keep_results() {
 	local kept file
 
-	kept=$(kept_directory results)
+	kept=$(kept_directory "results${PG_PREFIX:+-$(server_name)}")
 	[ -n "$kept" ] || return 0
 	rm -rf "${kept:?}"/*
 	cp "$logs"/* "$kept"

@@ -23,11 +23,14 @@ as_root() {
 	fi
 }
 
-# The server to test: PG_MAJOR, else the newest one installed, else the one
-# that this Debian has.
+# The server to test: that of PG_PREFIX, else PG_MAJOR, else the newest one
+# installed, else the one that this Debian has.
 choose_major() {
 	local major
 
+	if [ -n "${PG_PREFIX:-}" ]; then
+		PG_MAJOR=$("$PG_PREFIX/bin/pg_config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	fi
 	[ -z "${PG_MAJOR:-}" ] || return 0
 	for major in $supported_majors; do
 		[ ! -x "/usr/lib/postgresql/$major/bin/postgres" ] || break
@@ -114,6 +117,7 @@ need_packages() {
 
 need_server_packages() {
 	choose_major
-	need_packages "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" \
-		gcc libc6-dev make
+	need_packages gcc libc6-dev make
+	[ -n "${PG_PREFIX:-}" ] ||
+		need_packages "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR"
 }

@@ -20,7 +20,10 @@ clean_environment() {
 	local name
 
 	for name in $(compgen -e PG || :); do
-		[ "$name" = PG_MAJOR ] || unset "$name"
+		case $name in
+			PG_MAJOR | PG_PREFIX) ;;
+			*) unset "$name" ;;
+		esac
 	done
 	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LANGUAGE
 	export LC_ALL=C.UTF-8
