@@ -53,21 +53,30 @@ state_from_text(Datum datum)
 		EB_TARGET_FAILED : EB_TARGET_OK;
 }
 
+/* Loads the row of a target into slot; *tid is where it was, and then is. */
+static bool
+fetch_row(Relation rel, int32 target_id, Snapshot snapshot, ItemPointer tid,
+		  TupleTableSlot *slot)
+{
+	EbTidKey	keys[] = {
+		{POSITION_TARGET_ID, target_id},
+		{POSITION_GENERATION, eb_generation()},
+	};
+
+	return eb_tid_fetch(rel, snapshot, tid, keys, lengthof(keys), slot);
+}
+
 bool
 eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 {
 	Relation	rel = table_open(eb_relation_oid("target_positions"),
 								 AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	EbTidKey	keys[] = {
-		{POSITION_TARGET_ID, target_id},
-		{POSITION_GENERATION, eb_generation()},
-	};
 	bool		found;
 
 	ItemPointerCopy(tid, &position->tid);
-	found = eb_tid_fetch(rel, GetActiveSnapshot(), &position->tid, keys,
-						 lengthof(keys), slot);
+	found = fetch_row(rel, target_id, GetActiveSnapshot(), &position->tid,
+					  slot);
 	if (found)
 	{
 		Datum	   *values = slot->tts_values;
@@ -93,12 +102,32 @@ eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 	return found;
 }
 
-void
-eb_position_write(EbPosition *position)
+/*
+ * What the target ran in this transaction may have replaced the target, as
+ * anybody may: its row is then elsewhere. Or removed: false.
+ */
+static bool
+follow_own_change(Relation rel, EbPosition *position)
 {
-	Relation	rel = table_open(eb_relation_oid("target_positions"),
-								 RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	bool		found;
+
+	if (!eb_tid_changed_here(rel, &position->tid))
+		return true;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	slot = table_slot_create(rel, NULL);
+	found = fetch_row(rel, position->target_id, snapshot, &position->tid,
+					  slot);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Fills a slot with the row of a position. */
+static void
+store_row(const EbPosition *position, TupleTableSlot *slot)
+{
 	Datum	   *values = slot->tts_values;
 	bool	   *isnull = slot->tts_isnull;
 
@@ -124,7 +153,21 @@ eb_position_write(EbPosition *position)
 		isnull[POSITION_LAST_ERROR - 1] =
 			isnull[POSITION_LAST_ERROR_AT - 1] = true;
 	ExecStoreVirtualTuple(slot);
-	eb_tid_update(rel, &position->tid, slot);
-	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+eb_position_write(EbPosition *position)
+{
+	Relation	rel = table_open(eb_relation_oid("target_positions"),
+								 RowExclusiveLock);
+
+	if (follow_own_change(rel, position))
+	{
+		TupleTableSlot *slot = table_slot_create(rel, NULL);
+
+		store_row(position, slot);
+		eb_tid_update(rel, &position->tid, slot);
+		ExecDropSingleTupleTableSlot(slot);
+	}
 	table_close(rel, NoLock);
 }

@@ -44,7 +44,10 @@ typedef struct EbPosition
 extern bool eb_position_read(int32 target_id, ItemPointer tid,
 							 EbPosition *position);
 
-/* Writes it, in this transaction. The caller must hold the target's lease. */
+/*
+ * Writes it, in this transaction, unless this has removed the target. The
+ * caller must hold the target's lease.
+ */
 extern void eb_position_write(EbPosition *position);
 
 #endif							/* EB_POSITION_H */

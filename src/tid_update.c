@@ -64,8 +64,9 @@ eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 	return found;
 }
 
-bool
-eb_tid_is_changing(Relation rel, ItemPointer tid)
+/* Who has replaced or deleted this version of the row, or is about to. */
+static TransactionId
+updater_of(Relation rel, ItemPointer tid)
 {
 	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	Page		page = BufferGetPage(buffer);
@@ -79,7 +80,23 @@ eb_tid_is_changing(Relation rel, ItemPointer tid)
 	if (!(tuple->t_infomask & HEAP_XMAX_INVALID))
 		xmax = HeapTupleHeaderGetUpdateXid(tuple);
 	UnlockReleaseBuffer(buffer);
-	return TransactionIdIsValid(xmax) && TransactionIdIsInProgress(xmax);
+	return xmax;
+}
+
+bool
+eb_tid_is_changing(Relation rel, ItemPointer tid)
+{
+	TransactionId xid = updater_of(rel, tid);
+
+	return TransactionIdIsValid(xid) && TransactionIdIsInProgress(xid);
+}
+
+bool
+eb_tid_changed_here(Relation rel, ItemPointer tid)
+{
+	TransactionId xid = updater_of(rel, tid);
+
+	return TransactionIdIsValid(xid) && TransactionIdIsCurrentTransactionId(xid);
 }
 
 /* Lets the page that the row is on be pruned, if that is worth while. */

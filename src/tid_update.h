@@ -34,6 +34,12 @@ extern bool eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 extern bool eb_tid_is_changing(Relation rel, ItemPointer tid);
 
 /*
+ * Has this transaction changed it since? The row is then to be fetched again,
+ * under a snapshot that sees this.
+ */
+extern bool eb_tid_changed_here(Relation rel, ItemPointer tid);
+
+/*
  * Replaces the row at *tid by what is in slot; *tid moves to the new version,
  * which counts once the transaction commits. Never waits: an error (40001)
  * when somebody else has changed it or is about to.
