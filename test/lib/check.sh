@@ -71,7 +71,7 @@ keep_results() {
 	[ -n "$kept" ] || return 0
 	rm -rf "${kept:?}"/*
 	cp "$logs"/* "$kept"
-	for file in results output_iso/results; do
+	for file in results output_iso/results tmp_check/log; do
 		[ ! -d "$work/run/tests/$file" ] || cp -r "$work/run/tests/$file/." "$kept"
 	done
 }
@@ -140,7 +140,7 @@ show_unit()  { grep -vE '^ *ok ' "$log" | tail -n 100; }
 # ---- fuzz: libFuzzer over the pattern core, one test for each target ----
 
 have_fuzz()  { [ -f "$build/test/fuzz/Makefile" ]; }
-test_fuzz()  { make -s -C "$build/test/fuzz" check FUZZ_SECONDS="${FUZZ_SECONDS:-60}"; }
+test_fuzz()  { make -s -C "$build/test/fuzz" check FUZZ_SECONDS="${FUZZ_SECONDS:-30}"; }
 count_fuzz() { count_tap_lines; }
 show_fuzz()  { show_log; }
 
@@ -163,7 +163,7 @@ copy_tests() {
 # installcheck ARGUMENT ...: PGXS's installcheck as the server's user.
 installcheck() {
 	copy_tests
-	as_server_user env HOME="$work/run" make -s -C "$work/run/tests" \
+	as_server_user env HOME="$work/run" TMPDIR="$work/run/tmp" make -s -C "$work/run/tests" \
 		installcheck PG_CONFIG="$PG_CONFIG" "$@"
 }
 
@@ -207,12 +207,18 @@ test_tap()  {
 		${PROVE_TESTS:+PROVE_TESTS="$PROVE_TESTS"}
 }
 count_tap() { count_tap_lines; }
-show_tap()  {
-	local file
 
-	grep -vE '^ *ok |^ *#? *$' "$log" | tail -n 60
-	for file in "$work"/run/tests/tmp_check/log/*.log; do
-		[ ! -f "$file" ] || ! grep -q 'PANIC\|TRAP\|terminated by signal' "$file" ||
-			{ say "--- $(basename "$file")"; tail -n 30 "$file"; }
+# The failed tests with their diagnostics, prove's summary, and the end of the
+# logs of the failed files; all logs are in .build/results.
+show_tap()  {
+	local name
+
+	grep -A 15 -E '^ *not ok |Failed test' "$log" | grep -v '^ *ok ' | head -n 100
+	sed -n '/^Test Summary Report/,$p' "$log"
+	sed -n 's|^test/t/\([^ ]*\)\.pl *(Wstat.*|\1|p' "$log" | sort -u | while read -r name; do
+		for log in "$work/run/tests/tmp_check/log/"*"$name"*; do
+			say "--- $(basename "$log")"
+			tail -n 40 "$log"
+		done
 	done
 }

@@ -64,9 +64,9 @@ make_workplace() {
 	trap clean_workplace EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	mkdir -p "$work/run"
+	mkdir -p "$work/run/tmp"
 	chmod 755 "$work"
-	[ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$work/run"
+	[ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$work/run" "$work/run/tmp"
 	export TMPDIR=/tmp
 }
 
