@@ -96,7 +96,8 @@ eb_tid_changed_here(Relation rel, ItemPointer tid)
 {
 	TransactionId xid = updater_of(rel, tid);
 
-	return TransactionIdIsValid(xid) && TransactionIdIsCurrentTransactionId(xid);
+	return TransactionIdIsValid(xid) &&
+		TransactionIdIsCurrentTransactionId(xid);
 }
 
 /* Lets the page that the row is on be pruned, if that is worth while. */
