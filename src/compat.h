@@ -30,6 +30,11 @@
 #define EB_MODULE_MAGIC(module, module_version) PG_MODULE_MAGIC
 #endif
 
+/* A function that does not return (18 has the mark before the declaration). */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 16 says which indexes an update touched */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes EbUpdatedIndexes;

@@ -50,8 +50,7 @@ static void append_values(StringInfo sql, Relation rel,
 static void register_source(Tuplestorestate *rows);
 static void execute(SPIPlanPtr plan);
 static bool is_policy_violation(MemoryContext context);
-static void rethrow_as(MemoryContext context, int sqlerrcode)
-			pg_attribute_noreturn();
+pg_noreturn static void rethrow_as(MemoryContext context, int sqlerrcode);
 static Tuplestorestate *store_rows(const EbTableSource *source);
 
 /*

@@ -11,6 +11,7 @@
 
 #include "postmaster/bgworker.h"
 
+#include "compat.h"
 #include "shmem.h"
 
 /* Number of a router, where dispatchers have theirs from 0. */
@@ -64,7 +65,7 @@ extern bool eb_worker_wait(long milliseconds);
 extern bool eb_worker_should_give_way(void);
 
 /* Leaves the process (exit code 0). */
-extern void eb_worker_leave(EbLeaveReason reason) pg_attribute_noreturn();
+pg_noreturn extern void eb_worker_leave(EbLeaveReason reason);
 
 /*
  * Starts a transaction for a worker: locks the extension object (share) so
