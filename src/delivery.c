@@ -80,10 +80,10 @@ static EbWorkOutcome outcome_of(Batch *batch, TimestampTz *later);
 EbWorkOutcome
 eb_deliver_batch(EbLease *lease, TimestampTz *later)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller,
 												  "eventbus delivery",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = CurrentMemoryContext;
 	Batch		batch = {.lease = lease, .verdict = EB_DELIVERED};
 	EbWorkOutcome outcome = EB_WORK_DONE;
 	bool		open;

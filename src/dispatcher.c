@@ -4,9 +4,10 @@
  *		Takes a target that has deliveries waiting and acts on a batch of them.
  *
  * A lease is a target's state in the work queue, held by one process. It is
- * given back when the batch is done, or by the exit callback when an error or
+ * given back when the batch is done or has failed, or by the exit callback when
  * a signal ends the process; a kill -9 restarts the cluster, and the queue is
- * made anew. Should two processes ever work on one target all the same, the
+ * made anew. An error outside of what the target runs, such as at commit, is
+ * logged; the process goes on, since others wait for it. Should two processes ever work on one target all the same, the
  * update of its position stops the second.
  *
  * Dispatcher 0 is the reserve: it takes only targets whose last batch was
@@ -17,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "miscadmin.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -30,12 +33,15 @@
 /* a target whose batch takes longer than this is slow, ms */
 #define SLOW_BATCH		100
 
-/* a target whose dispatcher failed is left alone for this long, ms */
-#define AFTER_FAILURE	1000
+/* after an error, a target is left alone for this long, ms: first, and last */
+#define FAILURE_FIRST	1000
+#define FAILURE_LAST	60000
 
 static EbLease held;
 static bool holding = false;
 
+static EbWorkOutcome deliver(TimestampTz *later);
+static EbWorkOutcome note_failure(TimestampTz *later);
 static void ask_for_help(void);
 
 long
@@ -56,7 +62,7 @@ eb_dispatcher_turn(void)
 		return sleep;
 	}
 	holding = true;
-	outcome = eb_deliver_batch(&held, &later);
+	outcome = deliver(&later);
 	held.slow = TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
 										   SLOW_BATCH);
 	holding = false;
@@ -68,13 +74,49 @@ eb_dispatcher_turn(void)
 void
 eb_dispatcher_release(void)
 {
+	TimestampTz later;
+	EbWorkOutcome outcome;
+
 	if (!holding)
 		return;
 	holding = false;
+	outcome = note_failure(&later);
+	eb_workqueue_release(&held, outcome, later);
+}
+
+/* A batch for the target that is held. */
+static EbWorkOutcome
+deliver(TimestampTz *later)
+{
+	volatile EbWorkOutcome outcome = EB_WORK_LATER;
+
+	PG_TRY();
+	{
+		outcome = eb_deliver_batch(&held, later);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		outcome = note_failure(later);
+	}
+	PG_END_TRY();
+	return outcome;
+}
+
+/* The batch could not be finished: small ones, and not so soon. */
+static EbWorkOutcome
+note_failure(TimestampTz *later)
+{
+	int64		ms = (int64) FAILURE_FIRST << Min(held.failures, 6);
+
+	*later = GetCurrentTimestamp() + Min(ms, FAILURE_LAST) * 1000;
 	held.batch_size = 1;
 	held.failures++;
-	eb_workqueue_release(&held, EB_WORK_LATER,
-						 GetCurrentTimestamp() + AFTER_FAILURE * 1000);
+	return EB_WORK_LATER;
 }
 
 /* Wakes the router, which starts dispatchers when targets are ready. */

@@ -96,8 +96,7 @@ eb_tid_changed_here(Relation rel, ItemPointer tid)
 {
 	TransactionId xid = updater_of(rel, tid);
 
-	return TransactionIdIsValid(xid) &&
-		TransactionIdIsCurrentTransactionId(xid);
+	return TransactionIdIsCurrentTransactionId(xid);
 }
 
 /* Lets the page that the row is on be pruned, if that is worth while. */
