@@ -93,8 +93,9 @@ run_kind() {
 	start_step "$kind"
 	test_"$kind" >"$log" 2>&1 || status=$?
 	count_"$kind"
-	if [ "$status" -ne 0 ] && [ "$failed" -eq "$failed_before" ]; then
-		failed=$((failed + 1))		# it broke before it could say which test
+	if [ "$failed" -eq "$failed_before" ] &&
+		{ [ "$status" -ne 0 ] || [ "$passed" -eq "$passed_before" ]; }; then
+		failed=$((failed + 1))		# it broke, or ran nothing, and did not say so
 	fi
 	end_step "$((passed - passed_before)) passed, $((failed - failed_before)) failed"
 	[ "$failed" -eq "$failed_before" ] || show_"$kind"
@@ -133,7 +134,7 @@ show_lint()  { grep -v '^ok ' "$log"; }
 # ---- unit: the pattern core in plain C, without a server ----
 
 have_unit()  { [ -f "$build/test/unit/Makefile" ]; }
-test_unit()  { make -s -C "$build/test/unit" check ${UNIT:+T="$UNIT"}; }
+test_unit()  { make -s -C "$build/test/unit" check T="${UNIT:-*}"; }
 count_unit() { count_tap_lines; }
 show_unit()  { grep -vE '^ *ok ' "$log" | tail -n 100; }
 
