@@ -31,10 +31,11 @@ GROUP BY 1, 2 ORDER BY 1;
 SELECT count(*) AS members FROM eventbus.leaves l
 JOIN pg_depend d ON d.objid = ('eventbus.' || l.name)::regclass AND d.deptype = 'e';
 
--- parents carry no index, key or trigger (restore breaks on them)
+-- parents carry no index, key or trigger (restore breaks on them); NOT NULL is
+-- a constraint since PostgreSQL 18
 SELECT count(*) AS on_parents FROM (
 	SELECT indrelid FROM pg_index UNION ALL
-	SELECT conrelid FROM pg_constraint UNION ALL
+	SELECT conrelid FROM pg_constraint WHERE contype <> 'n' UNION ALL
 	SELECT tgrelid FROM pg_trigger) o(relid)
 WHERE relid IN ('eventbus.event_log'::regclass, 'eventbus.deliveries'::regclass, 'eventbus.dead_letters'::regclass);
 
