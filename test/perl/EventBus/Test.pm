@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -69,13 +70,19 @@ jit = off
 	return $node;
 }
 
-# The result of a query, undef when it failed: the server may be down.
+# The result of a query, undef when it failed: the server may be down. Unlike
+# $node->psql, this does not mind a psql that ends before it has read its input.
 sub try_query
 {
 	my ($node, $database, $sql) = @_;
-	my ($status, $out, $err) =
-	  $node->psql($database, $sql, extra_params => ['-v', 'ON_ERROR_STOP=1']);
-	return $status == 0 ? $out : undef;
+	my ($out, $err);
+	my $done = IPC::Run::run(
+		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-c', $sql ],
+		'<', '/dev/null', '>', \$out, '2>', \$err);
+
+	return undef unless $done;
+	chomp($out);
+	return $out;
 }
 
 # poll_until(CODE, NAME): a test that CODE becomes true; returns what it gave.
