@@ -19,6 +19,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "lib/qunique.h"
 #include "lib/stringinfo.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
@@ -69,7 +70,11 @@ eb_xid_snapshot_from(Snapshot snapshot)
 						   widen(snapshot->xmax, next), snapshot->xcnt);
 	for (int i = 0; i < snapshot->xcnt; i++)
 		result->xip[i] = widen(snapshot->xip[i], next);
+
+	/* while a transaction is being prepared, two processes have its xid */
 	qsort(result->xip, result->nxip, sizeof(uint64), compare_xids);
+	result->nxip = qunique(result->xip, result->nxip, sizeof(uint64),
+						   compare_xids);
 	return result;
 }
 
