@@ -290,6 +290,11 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 		for (int i = 0; i < ref->nmatches; i++)
 			eb_stream_add(writer, router.matches[ref->matches + i], &delivery);
 		router.nmatches = nmatches;
+
+		/* each event once */
+		Assert(ref->seq > router.cursor.last_seq ||
+			   (ref->seq == router.cursor.last_seq &&
+				ref->ord > router.cursor.last_ord));
 		router.cursor.last_seq = ref->seq;
 		router.cursor.last_ord = ref->ord;
 	}
