@@ -15,25 +15,23 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "event_row.h"
 #include "log_scan.h"
-#include "maintenance.h"
 #include "partition.h"
 #include "shmem.h"
 #include "stream.h"
 #include "wake.h"
 #include "workqueue.h"
 
+PG_FUNCTION_INFO_V1(eventbus_generation);
 PG_FUNCTION_INFO_V1(eventbus_workers);
 PG_FUNCTION_INFO_V1(eventbus_unrouted);
 PG_FUNCTION_INFO_V1(eventbus_backlog);
 PG_FUNCTION_INFO_V1(eventbus_wait_until_delivered);
-PG_FUNCTION_INFO_V1(eventbus_run_maintenance);
 
 /* more unrouted events than this are not counted */
 #define MAX_UNROUTED	1000000
@@ -84,6 +82,13 @@ eventbus_workers(PG_FUNCTION_ARGS)
 	}
 	LWLockRelease(eb_shared->lock);
 	return (Datum) 0;
+}
+
+/* eventbus.generation(): the generation that is written to. */
+Datum
+eventbus_generation(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(eb_generation());
 }
 
 /* --- what waits ------------------------------------------------------------ */
@@ -157,9 +162,13 @@ Datum
 eventbus_backlog(PG_FUNCTION_ARGS)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	EbStreamPlace place = {
+		.generation = eb_generation(),
+		.target_id = PG_GETARG_INT32(0),
+		.position = PG_GETARG_INT64(1)
+	};
 	TimestampTz oldest;
-	int64		count = eb_stream_count(PG_GETARG_INT32(0), PG_GETARG_INT64(1),
-										snapshot, &oldest);
+	int64		count = eb_stream_count(&place, snapshot, &oldest);
 
 	UnregisterSnapshot(snapshot);
 	return count_and_oldest(fcinfo, count, oldest);
@@ -243,34 +252,4 @@ eventbus_wait_until_delivered(PG_FUNCTION_ARGS)
 	} while (!delivered && sleep_for_progress(database, deadline));
 	ConditionVariableCancelSleep();
 	PG_RETURN_BOOL(delivered);
-}
-
-/* --- maintenance ------------------------------------------------------------ */
-
-static void
-push_count(JsonbParseState **state, const char *key, int count)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, key);
-	value.val.string.len = strlen(key);
-	(void) pushJsonbValue(state, WJB_KEY, &value);
-	value.type = jbvNumeric;
-	value.val.numeric = int64_to_numeric(count);
-	(void) pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-/* eb_run_maintenance(): a round now; says what it did. */
-Datum
-eventbus_run_maintenance(PG_FUNCTION_ARGS)
-{
-	EbMaintenanceResult result = eb_maintenance_run();
-	JsonbParseState *state = NULL;
-
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_count(&state, "leaves_made", result.leaves_made);
-	push_count(&state, "leaves_sealed", result.leaves_sealed);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT,
-													   NULL)));
 }

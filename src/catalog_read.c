@@ -33,6 +33,7 @@
 #include "catalog_read.h"
 #include "eventbus.h"
 #include "partition.h"
+#include "schema.h"
 
 /* What is read of each table, in the order that its *_row function takes. */
 static const char *const bus_columns[] = {

@@ -25,6 +25,7 @@
 
 #include "catalog_sql.h"
 #include "partition.h"
+#include "schema.h"
 
 #define MAX_ARGS	8
 

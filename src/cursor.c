@@ -20,7 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "cursor.h"
-#include "partition.h"
+#include "schema.h"
 #include "tid_update.h"
 
 /* columns of eventbus.router_cursor */

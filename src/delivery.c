@@ -64,11 +64,16 @@ typedef struct Batch
 	int			attempts;
 	bool		dirty;			/* the position is to be written */
 	bool		more;			/* the stream had more than this */
+	bool		current;		/* it is that of the current generation */
 	EbVerdict	verdict;		/* why we stopped, EB_DELIVERED: nothing */
 } Batch;
 
+static void note_progress(Batch *batch);
 static bool open_batch(Batch *batch);
+static bool open_generation(Batch *batch, int32 generation);
 static void read_items(Batch *batch);
+static void read_events(Batch *batch, const EbDeliveryItem *items,
+						int nitems);
 static void skip_lost(Batch *batch, const EbDeliveryItem *item);
 static void set_constraints_immediate(void);
 static void run(Batch *batch);
@@ -94,7 +99,7 @@ eb_deliver_batch(EbLease *lease, TimestampTz *later)
 	open = open_batch(&batch);
 	if (open)
 	{
-		eb_workqueue_progress(lease->target_id, batch.position.position);
+		note_progress(&batch);
 		run(&batch);
 		if (batch.dirty)
 			eb_position_write(&batch.position);
@@ -105,12 +110,21 @@ eb_deliver_batch(EbLease *lease, TimestampTz *later)
 	if (open)
 	{
 		ItemPointerCopy(&batch.position.tid, &lease->position_tid);
-		eb_workqueue_progress(lease->target_id, batch.position.position);
+		note_progress(&batch);
 		outcome = outcome_of(&batch, later);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return outcome;
+}
+
+/* Waiters count in numbers of the current generation. */
+static void
+note_progress(Batch *batch)
+{
+	if (batch->current)
+		eb_workqueue_progress(batch->lease->target_id,
+							  batch->position.position);
 }
 
 /* --- what there is to do -------------------------------------------------- */
@@ -119,18 +133,41 @@ eb_deliver_batch(EbLease *lease, TimestampTz *later)
 static bool
 open_batch(Batch *batch)
 {
+	const int32 *numbers;
+	int			n = eb_generations(&numbers);
+	int32	   *generations = palloc(sizeof(int32) * Max(n, 1));
+
+	batch->target = eb_catalog_target(batch->lease->target_id);
+	if (batch->target == NULL)
+		return false;
+
+	/* what a restored log still holds comes before what is new */
+	memcpy(generations, numbers, sizeof(int32) * n);
+	for (int i = 0; i < n; i++)
+	{
+		if (open_generation(batch, generations[i]))
+		{
+			batch->current = i == n - 1;
+			batch->more |= !batch->current;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The same in the stream of one generation. */
+static bool
+open_generation(Batch *batch, int32 generation)
+{
 	EbLease    *lease = batch->lease;
 
-	if (lease->generation != eb_generation())
+	if (lease->generation != generation)
 	{
-		/* the extension was dropped and made again: it is another target */
-		lease->generation = eb_generation();
+		lease->generation = generation;
 		ItemPointerSetInvalid(&lease->position_tid);
 		lease->leaf_hint = 0;
 	}
-	batch->target = eb_catalog_target(lease->target_id);
-	if (batch->target == NULL ||
-		!eb_position_read(lease->target_id, &lease->position_tid,
+	if (!eb_position_read(generation, lease->target_id, &lease->position_tid,
 						  &batch->position))
 		return false;
 	if (batch->position.changing)
@@ -153,42 +190,59 @@ open_batch(Batch *batch)
 static void
 read_items(Batch *batch)
 {
+	EbLease    *lease = batch->lease;
+	EbStreamPlace place = {
+		.generation = lease->generation,
+		.target_id = lease->target_id,
+		.position = batch->position.position,
+		.leaf_hint = lease->leaf_hint
+	};
 	int			limit = eb_guc_dispatch_batch_size;
 	EbDeliveryItem *items = palloc(sizeof(EbDeliveryItem) * limit);
-	int			nitems = eb_stream_read(batch->lease->target_id,
-										batch->position.position,
-										GetActiveSnapshot(),
-										&batch->lease->leaf_hint,
-										items, limit);
-	TupleTableSlot *slot;
-	TupleTableSlot *copy;
+	int			nitems = eb_stream_read(&place, GetActiveSnapshot(), items,
+										limit);
 
-	if (nitems == 0)
-		return;
+	lease->leaf_hint = place.leaf_hint;
 	batch->more = nitems == limit;
+	if (nitems > 0)
+		read_events(batch, items, nitems);
+}
+
+/* Reads the events of deliveries into batch->items. */
+static void
+read_events(Batch *batch, const EbDeliveryItem *items, int nitems)
+{
+	EbLogReader *reader = eb_log_open(batch->lease->generation,
+									  GetActiveSnapshot());
+	int32		bus_id = batch->target->rule->bus_id;
+	TupleTableSlot *copy = NULL;
+
 	batch->items = palloc(sizeof(EbDelivery) * nitems);
-	slot = eb_log_slot();
-	copy = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor,
-									&TTSOpsHeapTuple);
 	for (int i = 0; i < nitems; i++)
 	{
-		EbDeliveryRef *ref = &items[i].ref;
+		EbDeliveryRef ref = items[i].ref;
 		EbDelivery *delivery = &batch->items[batch->n];
+		TupleTableSlot *slot = eb_log_fetch(reader, ref.leaf_id, &ref.tid,
+											bus_id, ref.seq, ref.ord);
 
-		if (!eb_log_fetch(ref->leaf_id, &ref->tid, ref->seq, ref->ord,
-						  GetActiveSnapshot(), slot))
+		if (slot == NULL)
 		{
 			skip_lost(batch, &items[i]);
 			continue;
 		}
+		if (copy == NULL)
+			copy = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor,
+											&TTSOpsHeapTuple);
+
 		/* the copy stays in this context, and the event points into it */
 		ExecStoreHeapTuple(ExecCopySlotHeapTuple(slot), copy, false);
 		eb_event_from_slot(copy, &delivery->event);
 		delivery->delivery_seq = items[i].delivery_seq;
 		batch->n++;
 	}
-	ExecDropSingleTupleTableSlot(copy);
-	ExecDropSingleTupleTableSlot(slot);
+	if (copy != NULL)
+		ExecDropSingleTupleTableSlot(copy);
+	eb_log_close(reader);
 }
 
 /* The partition of an event was dropped by hand: there is nothing to send. */

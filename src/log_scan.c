@@ -36,6 +36,7 @@
 #include "event_row.h"
 #include "log_scan.h"
 #include "partition.h"
+#include "schema.h"
 
 typedef struct Collector
 {
@@ -52,8 +53,9 @@ static void collect_range(Collector *c, int32 leaf_id, IndexScanDesc scan,
 						  TupleTableSlot *slot, uint64 low, uint64 high);
 static void collect_row(Collector *c, int32 leaf_id, TupleTableSlot *slot);
 static void keep_least(Collector *c);
-static bool search_leaf(Relation rel, int64 seq, int32 ord, Snapshot snapshot,
-						TupleTableSlot *slot);
+static bool search_index(EbLogReader *reader, int32 bus_id, int64 seq,
+						 int32 ord);
+static bool search_heap(EbLogReader *reader, int64 seq, int32 ord);
 
 /* --- the difference ----------------------------------------------------- */
 
@@ -90,7 +92,7 @@ eb_log_collect(const EbCursor *cursor, Snapshot snapshot, int limit,
 			   EbEventFound found, void *arg, EbEventRefs *refs)
 {
 	Collector	c = {cursor, snapshot, limit, found, arg, refs};
-	const EbLeafArray *array = eb_leaves(EB_LOG_EVENTS);
+	const EbLeafArray *array = eb_leaves(cursor->generation, EB_LOG_EVENTS);
 	int			nleaves = array->nleaves;
 	EbLeaf	   *leaves = palloc(sizeof(EbLeaf) * Max(nleaves, 1));
 
@@ -127,7 +129,7 @@ collect_leaf(Collector *c, const EbLeaf *leaf)
 		table_close(rel, AccessShareLock);
 		return;
 	}
-	index = eb_leaf_index(rel, 1, xid_column);
+	index = eb_leaf_index(rel, 1, xid_column, false);
 	scan = eb_index_beginscan(rel, index, c->snapshot, 2);
 	slot = table_slot_create(rel, NULL);
 	for (int i = 0; i < s1->nxip; i++)
@@ -194,7 +196,8 @@ collect_row(Collector *c, int32 leaf_id, TupleTableSlot *slot)
 	ref->ord = ord;
 	ref->leaf_id = leaf_id;
 	ItemPointerCopy(&slot->tts_tid, &ref->tid);
-	c->found(ref, slot, c->arg);
+	if (c->found != NULL)
+		c->found(ref, slot, c->arg);
 	if (refs->n >= 2 * c->limit)
 		keep_least(c);
 }
@@ -208,18 +211,56 @@ keep_least(Collector *c)
 	c->refs->truncated = true;
 }
 
-/* --- one event ---------------------------------------------------------- */
+/* --- single events ------------------------------------------------------ */
 
-TupleTableSlot *
-eb_log_slot(void)
+struct EbLogReader
 {
-	Relation	rel = table_open(eb_relation_oid("event_log"),
-								 AccessShareLock);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
-													&TTSOpsBufferHeapTuple);
+	int32		generation;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	int32		leaf_id;		/* of the leaf that is open, 0: none */
+	Relation	rel;			/* NULL: that leaf is gone */
+	BlockNumber nblocks;		/* it had at least as many */
+};
 
-	table_close(rel, NoLock);
-	return slot;
+EbLogReader *
+eb_log_open(int32 generation, Snapshot snapshot)
+{
+	EbLogReader *reader = palloc0(sizeof(EbLogReader));
+	Relation	parent = table_open(eb_relation_oid("event_log"),
+									AccessShareLock);
+
+	reader->generation = generation;
+	reader->snapshot = snapshot;
+	reader->slot = MakeSingleTupleTableSlot(RelationGetDescr(parent),
+											&TTSOpsBufferHeapTuple);
+	table_close(parent, NoLock);
+	return reader;
+}
+
+/* Opens a leaf; most of the time it is the one that is open. */
+static void
+open_leaf(EbLogReader *reader, int32 leaf_id)
+{
+	const EbLeaf *leaf;
+
+	if (reader->leaf_id == leaf_id)
+		return;
+	ExecClearTuple(reader->slot);
+	if (reader->rel != NULL)
+		table_close(reader->rel, NoLock);
+	leaf = eb_leaf_by_id(reader->generation, EB_LOG_EVENTS, leaf_id);
+	reader->rel = leaf ? try_table_open(leaf->relid, AccessShareLock) : NULL;
+	reader->leaf_id = leaf_id;
+	reader->nblocks = 0;
+}
+
+static bool
+has_block(EbLogReader *reader, BlockNumber block)
+{
+	if (block >= reader->nblocks)
+		reader->nblocks = RelationGetNumberOfBlocks(reader->rel);
+	return block < reader->nblocks;
 }
 
 static bool
@@ -230,41 +271,75 @@ is_event(TupleTableSlot *slot, int64 seq, int32 ord)
 		DatumGetInt32(slot->tts_values[EB_EVENT_ORD - 1]) == ord;
 }
 
-bool
-eb_log_fetch(int32 leaf_id, ItemPointer tid, int64 seq, int32 ord,
-			 Snapshot snapshot, TupleTableSlot *slot)
+TupleTableSlot *
+eb_log_fetch(EbLogReader *reader, int32 leaf_id, ItemPointer tid,
+			 int32 bus_id, int64 seq, int32 ord)
 {
-	const EbLeaf *leaf = eb_leaf_by_id(EB_LOG_EVENTS, leaf_id);
-	Relation	rel = NULL;
-	bool		found;
+	open_leaf(reader, leaf_id);
+	if (reader->rel == NULL)
+		return NULL;
+	if (has_block(reader, ItemPointerGetBlockNumber(tid)) &&
+		table_tuple_fetch_row_version(reader->rel, tid, reader->snapshot,
+									  reader->slot) &&
+		is_event(reader->slot, seq, ord))
+		return reader->slot;
+	return search_index(reader, bus_id, seq, ord) ? reader->slot : NULL;
+}
 
-	if (leaf)
-		rel = try_table_open(leaf->relid, AccessShareLock);
-	if (rel == NULL)
-		return false;
-	found = (ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
-			 table_tuple_fetch_row_version(rel, tid, snapshot, slot) &&
-			 is_event(slot, seq, ord)) ||
-		search_leaf(rel, seq, ord, snapshot, slot);
-	table_close(rel, NoLock);
+/* Looks for an event by the index that sealed leaves have. */
+static bool
+search_index(EbLogReader *reader, int32 bus_id, int64 seq, int32 ord)
+{
+	static const AttrNumber columns[] = {EB_EVENT_BUS_ID, EB_EVENT_SEQ};
+	Relation	index = eb_leaf_index(reader->rel, lengthof(columns), columns,
+									  true);
+	IndexScanDesc scan;
+	ScanKeyData keys[2];
+	bool		found = false;
+
+	if (index == NULL)
+		return search_heap(reader, seq, ord);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(bus_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(seq));
+	scan = eb_index_beginscan(reader->rel, index, reader->snapshot, 2);
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (!found &&
+		   index_getnext_slot(scan, ForwardScanDirection, reader->slot))
+		found = is_event(reader->slot, seq, ord);
+	if (found)
+		ExecMaterializeSlot(reader->slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
 	return found;
 }
 
 /* Looks for an event in the whole leaf. */
 static bool
-search_leaf(Relation rel, int64 seq, int32 ord, Snapshot snapshot,
-			TupleTableSlot *slot)
+search_heap(EbLogReader *reader, int64 seq, int32 ord)
 {
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TableScanDesc scan = table_beginscan(reader->rel, reader->snapshot, 0,
+										 NULL);
 	bool		found = false;
 
-	while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (!found &&
+		   table_scan_getnextslot(scan, ForwardScanDirection, reader->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		found = is_event(slot, seq, ord);
+		found = is_event(reader->slot, seq, ord);
 	}
 	if (found)
-		ExecMaterializeSlot(slot);
+		ExecMaterializeSlot(reader->slot);
 	table_endscan(scan);
 	return found;
+}
+
+void
+eb_log_close(EbLogReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	if (reader->rel != NULL)
+		table_close(reader->rel, NoLock);
+	pfree(reader);
 }

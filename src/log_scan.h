@@ -40,21 +40,32 @@ typedef void (*EbEventFound) (EbEventRef *ref, TupleTableSlot *slot,
  * Collects, in order, the events of the difference that the cursor is to
  * drain (next_snapshot is set) and that come after (last_seq, last_ord), as
  * far as the snapshot sees them. No more than limit of them are kept: the
- * least, with truncated set. refs->refs is allocated in CurrentMemoryContext.
+ * least, with truncated set. found may be NULL. refs->refs is allocated in
+ * CurrentMemoryContext.
  */
 extern void eb_log_collect(const EbCursor *cursor, Snapshot snapshot,
 						   int limit, EbEventFound found, void *arg,
 						   EbEventRefs *refs);
 
-/*
- * Reads one event into slot, which must be of the log's shape, by its place;
- * if another row is there now (the leaf was rewritten), by searching the leaf.
- * False when the event is gone.
- */
-extern bool eb_log_fetch(int32 leaf_id, ItemPointer tid, int64 seq, int32 ord,
-						 Snapshot snapshot, TupleTableSlot *slot);
+/* --- single events --- */
 
-/* A slot for eb_log_fetch(). */
-extern TupleTableSlot *eb_log_slot(void);
+typedef struct EbLogReader EbLogReader;
+
+/*
+ * Begins to read single events of a generation, as the snapshot sees them.
+ * Allocates in CurrentMemoryContext; leaves stay open until eb_log_close().
+ */
+extern EbLogReader *eb_log_open(int32 generation, Snapshot snapshot);
+
+/*
+ * Reads one event by its place; if another row is there now (the leaf was
+ * rewritten or restored), by searching the leaf for (bus_id, seq, ord). Returns
+ * a slot of the log's shape, which holds it until the next call, or NULL when
+ * the event is gone.
+ */
+extern TupleTableSlot *eb_log_fetch(EbLogReader *reader, int32 leaf_id,
+									ItemPointer tid, int32 bus_id, int64 seq,
+									int32 ord);
+extern void eb_log_close(EbLogReader *reader);
 
 #endif							/* EB_LOG_SCAN_H */

@@ -25,9 +25,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type_d.h"
 #include "commands/vacuum.h"
-#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
 #include "storage/lmgr.h"
@@ -35,26 +33,25 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/xid8.h"
 
 #include "cursor.h"
 #include "eventbus.h"
 #include "maintenance.h"
 #include "partition.h"
 #include "router.h"
+#include "schema.h"
 #include "wake.h"
 #include "worker.h"
 
 static List *begin_round(void);
+static void retire_generations(void);
 static bool seal_in_transaction(const EbLeaf *leaf);
 static List *ended_leaves(void);
 static FullTransactionId routed_horizon(void);
 static bool seal_if_possible(const EbLeaf *leaf);
 static void set_seal_xid(const EbLeaf *leaf);
 static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
-static void seal(const EbLeaf *leaf);
 static void freeze(const EbLeaf *leaf);
-static void run_sql(const char *format,...) pg_attribute_printf(1, 2);
 
 /* --- a round -------------------------------------------------------------- */
 
@@ -89,12 +86,34 @@ begin_round(void)
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) eb_make_leaves();
+	retire_generations();
 	MemoryContextSwitchTo(caller);
 	leaves = ended_leaves();
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
 	return leaves;
+}
+
+/* Restored generations whose deliveries are all made are of no more use. */
+static void
+retire_generations(void)
+{
+	const int32 *generations;
+
+	if (eb_generations(&generations) <= 1)
+		return;
+	if (eb_run_sql("UPDATE eventbus.generations g SET state = 'drained'"
+				   " WHERE g.state OPERATOR(pg_catalog.=) 'resumed'"
+				   " AND NOT EXISTS (SELECT FROM eventbus.deliveries d"
+				   " JOIN eventbus.target t"
+				   " ON t.target_id OPERATOR(pg_catalog.=) d.target_id"
+				   " JOIN eventbus.target_positions p"
+				   " ON p.target_id OPERATOR(pg_catalog.=) d.target_id"
+				   " AND p.generation OPERATOR(pg_catalog.=) d.generation"
+				   " WHERE d.generation OPERATOR(pg_catalog.=) g.generation"
+				   " AND d.last_seq OPERATOR(pg_catalog.>) p.position)") > 0)
+		eb_leaves_changed();
 }
 
 static bool
@@ -139,7 +158,7 @@ eb_maintenance_run(void)
 static List *
 ended_leaves(void)
 {
-	const EbLeafArray *array = eb_leaves(EB_LOG_EVENTS);
+	const EbLeafArray *array = eb_leaves(eb_generation(), EB_LOG_EVENTS);
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *result = NIL;
 
@@ -190,14 +209,14 @@ seal_if_possible(const EbLeaf *leaf)
 		return false;
 	if (has_younger_rows(leaf, horizon))
 		return false;
-	seal(leaf);
+	eb_seal_leaf(eb_generation(), leaf);
 	return true;
 }
 
 static void
 set_seal_xid(const EbLeaf *leaf)
 {
-	run_sql("UPDATE eventbus.leaves"
+	eb_run_sql("UPDATE eventbus.leaves"
 			" SET seal_xid = '" UINT64_FORMAT "'"
 			" WHERE leaf_id = %d AND generation = %d",
 			U64FromFullTransactionId(ReadNextFullTransactionId()),
@@ -209,36 +228,26 @@ set_seal_xid(const EbLeaf *leaf)
 static bool
 has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon)
 {
-	Oid			types[] = {XID8OID};
-	Datum		values[] = {FullTransactionIdGetDatum(horizon)};
-	char	   *sql = psprintf("SELECT FROM eventbus.%s WHERE xid"
-							   " OPERATOR(pg_catalog.>=) $1 LIMIT 1",
-							   get_rel_name(leaf->relid));
-	bool		found;
-
-	SPI_connect();
-	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 1) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not run \"%s\"", sql);
-	found = SPI_processed > 0;
-	SPI_finish();
-	return found;
+	return eb_query_text("SELECT 'yes' FROM eventbus.%s"
+						 " WHERE xid OPERATOR(pg_catalog.>=) '" UINT64_FORMAT "'"
+						 " LIMIT 1", get_rel_name(leaf->relid),
+						 U64FromFullTransactionId(horizon)) != NULL;
 }
 
-static void
-seal(const EbLeaf *leaf)
+void
+eb_seal_leaf(int32 generation, const EbLeaf *leaf)
 {
 	char	   *name = get_rel_name(leaf->relid);
 
-	run_sql("CREATE INDEX ON eventbus.%s (id)", name);
-	run_sql("CREATE INDEX ON eventbus.%s (bus_id, seq)", name);
-	run_sql("ANALYZE eventbus.%s", name);
-	run_sql("ALTER TABLE eventbus.%s RESET"
+	eb_run_sql("CREATE INDEX ON eventbus.%s (id)", name);
+	eb_run_sql("CREATE INDEX ON eventbus.%s (bus_id, seq)", name);
+	eb_run_sql("ANALYZE eventbus.%s", name);
+	eb_run_sql("ALTER TABLE eventbus.%s RESET"
 			" (autovacuum_enabled, toast.autovacuum_enabled)", name);
-	run_sql("UPDATE eventbus.leaves"
+	eb_run_sql("UPDATE eventbus.leaves"
 			" SET sealed_at = pg_catalog.clock_timestamp()"
 			" WHERE leaf_id = %d AND generation = %d",
-			leaf->leaf_id, eb_generation());
+			leaf->leaf_id, generation);
 	eb_leaves_changed();
 }
 
@@ -271,7 +280,7 @@ freeze(const EbLeaf *leaf)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	run_sql("UPDATE eventbus.leaves"
+	eb_run_sql("UPDATE eventbus.leaves"
 			" SET frozen_at = pg_catalog.clock_timestamp()"
 			" WHERE leaf_id = %d AND generation = %d",
 			leaf->leaf_id, eb_generation());
@@ -279,23 +288,4 @@ freeze(const EbLeaf *leaf)
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
-}
-
-/* Runs one statement of our own through SPI. */
-static void
-run_sql(const char *format,...)
-{
-	char		sql[1024];
-	va_list		args;
-	int			result;
-
-	va_start(args, format);
-	vsnprintf(sql, sizeof(sql), format, args);
-	va_end(args);
-	SPI_connect();
-	result = SPI_execute(sql, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", sql,
-			 SPI_result_code_string(result));
-	SPI_finish();
 }

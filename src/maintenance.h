@@ -8,6 +8,8 @@
 #ifndef EB_MAINTENANCE_H
 #define EB_MAINTENANCE_H
 
+#include "partition.h"
+
 /* What a round did. */
 typedef struct EbMaintenanceResult
 {
@@ -24,5 +26,11 @@ extern void eb_maintenance_round(void);
 
 /* The same in the caller's transaction, as the extension's owner; no VACUUM. */
 extern EbMaintenanceResult eb_maintenance_run(void);
+
+/*
+ * Seals a leaf of the log, in this transaction, as the extension's owner. The
+ * caller knows that nothing is added to it and that all of it is routed.
+ */
+extern void eb_seal_leaf(int32 generation, const EbLeaf *leaf);
 
 #endif							/* EB_MAINTENANCE_H */

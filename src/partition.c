@@ -8,17 +8,17 @@
  *
  *		event_log -> event_log_GEN -> event_log_GEN_20260131_0000, ...
  *
- * A generation is one life of the log in one cluster. CREATE EXTENSION starts
- * one; a log that pg_restore or a physical copy brought along belongs to a
- * generation that eventbus.generations knows under another system identifier
- * or another OID of event_log, and is left alone. That is why leaves of a
- * restored log and leaves made here never collide, in name or in range.
+ * A generation is one life of the log in one database of one cluster, told by
+ * the system identifier, the database's OID and the OID of event_log. A log
+ * that pg_restore or CREATE DATABASE ... TEMPLATE brought along is of another
+ * generation than the one that this database then writes to: its leaves never
+ * collide with those made here, in name or in range, and it is left alone
+ * (parked) until eb_resume_after_restore() says what is to become of it.
  *
- * Leaves are ordinary tables, made ahead of time with CREATE TABLE and ATTACH
- * PARTITION (which locks the parent weakly), registered in eventbus.leaves.
- * Each process keeps the registry of the current generation in memory; making
- * or sealing leaves invalidates the relcache entry of a subtree's root, and
- * with it those copies.
+ * Leaves are ordinary tables, registered in eventbus.leaves; how they are made
+ * is in partition_make.c. Each process keeps the registry of the generations
+ * that are of use in memory. Making or sealing leaves invalidates the relcache
+ * entry of the current subtree's root, and with it those copies.
  *
  * A sealed leaf takes no more rows. The one way into a past leaf is a clock
  * that steps back; eb_leaf_open() then moves the row's time on to the next
@@ -33,18 +33,11 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_index.h"
-#include "commands/extension.h"
-#include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -52,33 +45,36 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "eventbus.h"
-#include "guc.h"
 #include "partition.h"
+#include "partition_registry.h"
+#include "schema.h"
 
-/* columns of eventbus.generations and eventbus.leaves */
-#define GENERATIONS_GENERATION			1
-#define GENERATIONS_SYSTEM_IDENTIFIER	2
-#define GENERATIONS_LOG_OID				3
-#define LEAVES_LEAF_ID		1
-#define LEAVES_PARENT		2
-#define LEAVES_GENERATION	3
-#define LEAVES_NAME			4
-#define LEAVES_RANGE_START	5
-#define LEAVES_RANGE_END	6
-#define LEAVES_SEAL_XID		7
-#define LEAVES_SEALED_AT	8
-#define LEAVES_FROZEN_AT	9
-
-typedef struct LogKind
+/* columns of eventbus.generations */
+enum
 {
-	const char *name;			/* parent table */
-	const char *time_column;	/* what leaves are divided by */
-	const char *index_columns;	/* the one index of a leaf */
-	const char *with;			/* its storage parameters */
-} LogKind;
+	GENERATIONS_GENERATION = 1,
+	GENERATIONS_SYSTEM_IDENTIFIER,
+	GENERATIONS_DATABASE_OID,
+	GENERATIONS_LOG_OID,
+	GENERATIONS_STATE,
+	GENERATIONS_CREATED_AT
+};
 
-static const LogKind log_kinds[EB_NLOGS] = {
+/* columns of eventbus.leaves */
+enum
+{
+	LEAVES_LEAF_ID = 1,
+	LEAVES_PARENT,
+	LEAVES_GENERATION,
+	LEAVES_NAME,
+	LEAVES_RANGE_START,
+	LEAVES_RANGE_END,
+	LEAVES_SEAL_XID,
+	LEAVES_SEALED_AT,
+	LEAVES_FROZEN_AT
+};
+
+const EbLogKind eb_log_kinds[EB_NLOGS] = {
 	[EB_LOG_EVENTS] = {"event_log", "ingested_at", "xid",
 	"autovacuum_enabled = off, toast.autovacuum_enabled = off"},
 	[EB_LOG_DELIVERIES] = {"deliveries", "routed_at", "target_id, last_seq",
@@ -87,46 +83,50 @@ static const LogKind log_kinds[EB_NLOGS] = {
 	"fillfactor = 100"},
 };
 
-/* The registry of one generation, as this process knows it. */
+/* A generation that is of use: the current one, or one that was resumed. */
+typedef struct Generation
+{
+	int32		generation;
+	TimestampTz created_at;
+	EbLeafArray logs[EB_NLOGS];
+} Generation;
+
+/* The registry as this process knows it. */
 typedef struct Registry
 {
-	MemoryContext context;		/* of leaves; child of CacheMemoryContext */
+	MemoryContext context;		/* of what follows; under CacheMemoryContext */
 	bool		valid;
 	Oid			log_oid;		/* eventbus.event_log when it was read */
-	int32		generation;
-	Oid			roots[EB_NLOGS];	/* subtree roots, to hear of changes */
-	EbLeafArray logs[EB_NLOGS];
+	int32		current;		/* 0: none */
+	Oid			roots[EB_NLOGS];	/* of the current one's subtrees */
+	int			ngenerations;
+	Generation *generations;	/* resumed ones by age, the current one last */
+	int32	   *numbers;		/* the same, their numbers */
 } Registry;
 
 static Registry registry;
 
+typedef void (*RowVisitor) (TupleTableSlot *slot);
+
 static void load_registry(Oid log_oid);
-static int32 find_generation(Oid log_oid, Snapshot snapshot);
-static void read_leaves(Snapshot snapshot);
+static void visit_rows(const char *table, Snapshot snapshot,
+					   RowVisitor visitor);
+static void add_generation(TupleTableSlot *slot);
+static void sort_generations(void);
 static void add_leaf(TupleTableSlot *slot);
-static int	compare_leaves(const void *a, const void *b);
 static void registry_invalidated(Datum arg, Oid relid);
 static const EbLeaf *leaf_to_append(EbLog log, TimestampTz *at);
-static int	make_leaves_of(EbLog log, TimestampTz now, bool dry_run);
-static int	make_all_leaves(bool dry_run);
-static char *free_leaf_name(const LogKind *kind, int32 generation,
-							TimestampTz start);
-static void make_leaf(EbLog log, TimestampTz start, TimestampTz end);
-static void make_cursor(int32 generation);
-static void make_root(EbLog log, int32 generation);
-static int64 leaf_width(EbLog log);
-static TimestampTz floor_to(TimestampTz at, int64 width);
-static char *utc_text(TimestampTz at, const char *format);
-static void run_utility(const char *sql);
 
 /* --- lookups ------------------------------------------------------------ */
 
-Oid
-eb_relation_oid(const char *name)
+const char *
+eb_log_root(EbLog log, int32 generation)
 {
-	Oid			schema = get_namespace_oid(EB_SCHEMA, true);
+	static char name[NAMEDATALEN];
 
-	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	snprintf(name, sizeof(name), "%s_%08x", eb_log_kinds[log].name,
+			 (uint32) generation);
+	return name;
 }
 
 /* Reads the registry if it is stale. False when there is no generation. */
@@ -139,27 +139,41 @@ registry_ready(void)
 		return false;
 	if (!registry.valid || registry.log_oid != log_oid)
 		load_registry(log_oid);
-	return registry.generation != 0;
+	return registry.current != 0;
 }
 
 int32
 eb_generation(void)
 {
-	return registry_ready() ? registry.generation : 0;
+	return registry_ready() ? registry.current : 0;
+}
+
+int
+eb_generations(const int32 **generations)
+{
+	if (!registry_ready())
+		return 0;
+	*generations = registry.numbers;
+	return registry.ngenerations;
 }
 
 const EbLeafArray *
-eb_leaves(EbLog log)
+eb_leaves(int32 generation, EbLog log)
 {
 	static const EbLeafArray none = {0, NULL};
 
-	return registry_ready() ? &registry.logs[log] : &none;
+	if (!registry_ready())
+		return &none;
+	for (int i = registry.ngenerations - 1; i >= 0; i--)
+		if (registry.generations[i].generation == generation)
+			return &registry.generations[i].logs[log];
+	return &none;
 }
 
 const EbLeaf *
-eb_leaf_by_id(EbLog log, int32 leaf_id)
+eb_leaf_by_id(int32 generation, EbLog log, int32 leaf_id)
 {
-	const EbLeafArray *array = eb_leaves(log);
+	const EbLeafArray *array = eb_leaves(generation, log);
 
 	/* newest first: that is where most references lead */
 	for (int i = array->nleaves - 1; i >= 0; i--)
@@ -168,13 +182,7 @@ eb_leaf_by_id(EbLog log, int32 leaf_id)
 	return NULL;
 }
 
-Oid
-eb_leaf_for(EbLog log, TimestampTz at)
-{
-	const EbLeaf *leaf = leaf_to_append(log, &at);
-
-	return leaf ? leaf->relid : InvalidOid;
-}
+/* --- opening ------------------------------------------------------------ */
 
 Relation
 eb_leaf_open(EbLog log, TimestampTz *at)
@@ -213,17 +221,38 @@ eb_leaf_open_or_make(EbLog log, TimestampTz *at)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("no partition of table \"%s\" for the current time",
-						log_kinds[log].name),
+						eb_log_kinds[log].name),
 				 errdetail("The time is %s.", timestamptz_to_str(*at)),
 				 errhint("Check the system clock.")));
 	return leaf;
+}
+
+Relation
+eb_leaf_open_restored(int32 generation, EbLog log, TimestampTz *at)
+{
+	const EbLeafArray *array = eb_leaves(generation, log);
+	const EbLeaf *leaf = NULL;
+
+	for (int i = 0; i < array->nleaves; i++)
+	{
+		leaf = &array->leaves[i];
+		if (*at < leaf->range_end)
+			break;
+	}
+	if (leaf == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("restored log has no partition of table \"%s\"",
+						eb_log_kinds[log].name)));
+	*at = Max(Min(*at, leaf->range_end - 1), leaf->range_start);
+	return table_open(leaf->relid, RowExclusiveLock);
 }
 
 /* The leaf for *at, or the first one after it if that one is sealed. */
 static const EbLeaf *
 leaf_to_append(EbLog log, TimestampTz *at)
 {
-	const EbLeafArray *array = eb_leaves(log);
+	const EbLeafArray *array = eb_leaves(eb_generation(), log);
 	int			low = 0;
 	int			high = array->nleaves;
 
@@ -247,8 +276,21 @@ leaf_to_append(EbLog log, TimestampTz *at)
 	return &array->leaves[low];
 }
 
+/* Is it a plain, valid btree index on just these columns? */
+static bool
+is_index_on(Relation index, int ncolumns, const AttrNumber *columns)
+{
+	return index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_index->indisvalid &&
+		index->rd_index->indnatts == ncolumns &&
+		memcmp(index->rd_index->indkey.values, columns,
+			   sizeof(AttrNumber) * ncolumns) == 0 &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
 Relation
-eb_leaf_index(Relation leaf, int ncolumns, const AttrNumber *columns)
+eb_leaf_index(Relation leaf, int ncolumns, const AttrNumber *columns,
+			  bool missing_ok)
 {
 	List	   *oids = RelationGetIndexList(leaf);
 	ListCell   *cell;
@@ -257,25 +299,23 @@ eb_leaf_index(Relation leaf, int ncolumns, const AttrNumber *columns)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_rel->relam == BTREE_AM_OID &&
-			index->rd_index->indisvalid &&
-			index->rd_index->indnatts == ncolumns &&
-			memcmp(index->rd_index->indkey.values, columns,
-				   sizeof(AttrNumber) * ncolumns) == 0 &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+		if (is_index_on(index, ncolumns, columns))
 		{
 			list_free(oids);
 			return index;
 		}
 		index_close(index, AccessShareLock);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("partition \"%s\" lacks the index that eventbus made for it",
-					RelationGetRelationName(leaf)),
-			 errhint("Create a btree index on column \"%s\"%s.",
-					 get_attname(RelationGetRelid(leaf), columns[0], false),
-					 ncolumns > 1 ? " and the other columns it had" : "")));
+	if (!missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("partition \"%s\" lacks the index that eventbus made for it",
+						RelationGetRelationName(leaf)),
+				 errhint("Create a btree index on column \"%s\"%s.",
+						 get_attname(RelationGetRelid(leaf), columns[0],
+									 false),
+						 ncolumns > 1 ? " and the other columns it had" : "")));
+	return NULL;
 }
 
 /* --- the registry in memory --------------------------------------------- */
@@ -296,17 +336,19 @@ load_registry(Oid log_oid)
 												 "eventbus leaves",
 												 ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(registry.context);
-	memset(registry.logs, 0, sizeof(registry.logs));
 	registry.log_oid = log_oid;
+	registry.current = 0;
+	registry.ngenerations = 0;
+	registry.generations = NULL;
 
 	/* An invalidation that arrives while reading makes it stale again. */
 	registry.valid = true;
 	PG_TRY();
 	{
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		registry.generation = find_generation(log_oid, snapshot);
-		if (registry.generation != 0)
-			read_leaves(snapshot);
+		visit_rows("generations", snapshot, add_generation);
+		sort_generations();
+		visit_rows("leaves", snapshot, add_leaf);
 		UnregisterSnapshot(snapshot);
 	}
 	PG_CATCH();
@@ -317,81 +359,108 @@ load_registry(Oid log_oid)
 	PG_END_TRY();
 }
 
-/* The generation that this cluster started with that event_log; 0: none. */
-static int32
-find_generation(Oid log_oid, Snapshot snapshot)
+static void
+visit_rows(const char *table, Snapshot snapshot, RowVisitor visitor)
 {
-	Relation	rel = table_open(eb_relation_oid("generations"),
-								 AccessShareLock);
+	Relation	rel = table_open(eb_relation_oid(table), AccessShareLock);
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	int32		generation = 0;
-	Datum	   *values;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		slot_getallattrs(slot);
-		values = slot->tts_values;
-		if (DatumGetInt64(values[GENERATIONS_SYSTEM_IDENTIFIER - 1]) ==
-			(int64) GetSystemIdentifier() &&
-			DatumGetObjectId(values[GENERATIONS_LOG_OID - 1]) == log_oid)
-			generation =
-				DatumGetInt32(values[GENERATIONS_GENERATION - 1]);
+		visitor(slot);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return generation;
 }
 
+/* Adds a row of eventbus.generations, if it is ours or was resumed. */
 static void
-read_leaves(Snapshot snapshot)
+add_generation(TupleTableSlot *slot)
 {
-	Relation	rel = table_open(eb_relation_oid("leaves"), AccessShareLock);
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Datum	   *values = slot->tts_values;
+	char	   *state = TextDatumGetCString(values[GENERATIONS_STATE - 1]);
+	bool		ours;
+	Generation *generation;
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		add_leaf(slot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
+	ours = strcmp(state, "active") == 0 &&
+		DatumGetInt64(values[GENERATIONS_SYSTEM_IDENTIFIER - 1]) ==
+		(int64) GetSystemIdentifier() &&
+		DatumGetObjectId(values[GENERATIONS_DATABASE_OID - 1]) == MyDatabaseId &&
+		DatumGetObjectId(values[GENERATIONS_LOG_OID - 1]) == registry.log_oid;
+	if (!ours && strcmp(state, "resumed") != 0)
+		return;
 
+	/* there are few of them: one more each time */
+	if (registry.generations == NULL)
+		registry.generations = MemoryContextAlloc(registry.context,
+												  sizeof(Generation));
+	else
+		registry.generations = repalloc(registry.generations,
+										(registry.ngenerations + 1) *
+										sizeof(Generation));
+	generation = &registry.generations[registry.ngenerations++];
+	memset(generation, 0, sizeof(Generation));
+	generation->generation =
+		DatumGetInt32(values[GENERATIONS_GENERATION - 1]);
+	generation->created_at =
+		DatumGetTimestampTz(values[GENERATIONS_CREATED_AT - 1]);
+	if (ours)
+		registry.current = generation->generation;
+}
+
+static int
+compare_generations(const void *a, const void *b)
+{
+	const Generation *left = a;
+	const Generation *right = b;
+	bool		left_last = left->generation == registry.current;
+	bool		right_last = right->generation == registry.current;
+
+	if (left_last != right_last)
+		return left_last ? 1 : -1;
+	return left->created_at < right->created_at ? -1 :
+		left->created_at > right->created_at ? 1 : 0;
+}
+
+/* Puts the generations in order, and notes the roots of the current one. */
+static void
+sort_generations(void)
+{
+	if (registry.ngenerations > 1)
+		qsort(registry.generations, registry.ngenerations,
+			  sizeof(Generation), compare_generations);
+	registry.numbers = MemoryContextAlloc(registry.context, sizeof(int32) *
+										  Max(registry.ngenerations, 1));
+	for (int i = 0; i < registry.ngenerations; i++)
+		registry.numbers[i] = registry.generations[i].generation;
 	for (int log = 0; log < EB_NLOGS; log++)
+		registry.roots[log] = eb_relation_oid(eb_log_root(log,
+														  registry.current));
+}
+
+/* The array that a row of eventbus.leaves belongs to; NULL: none of ours. */
+static EbLeafArray *
+array_of_leaf(int32 generation, const char *parent)
+{
+	for (int i = 0; i < registry.ngenerations; i++)
 	{
-		char		root[NAMEDATALEN];
-
-		if (registry.logs[log].nleaves > 1)
-			qsort(registry.logs[log].leaves, registry.logs[log].nleaves,
-				  sizeof(EbLeaf), compare_leaves);
-		snprintf(root, sizeof(root), "%s_%08x", log_kinds[log].name,
-				 (uint32) registry.generation);
-		registry.roots[log] = eb_relation_oid(root);
+		if (registry.generations[i].generation != generation)
+			continue;
+		for (int log = 0; log < EB_NLOGS; log++)
+			if (strcmp(parent, eb_log_kinds[log].name) == 0)
+				return &registry.generations[i].logs[log];
 	}
+	return NULL;
 }
 
-/* Adds a row of eventbus.leaves, if it is of our generation and attached. */
-static void
-add_leaf(TupleTableSlot *slot)
+/* Makes room for one more leaf at the place where its start belongs. */
+static EbLeaf *
+insert_leaf(EbLeafArray *array, TimestampTz range_start)
 {
-	EbLeafArray *array = NULL;
-	EbLeaf	   *leaf;
-	char	   *parent;
-	char	   *name;
-	Oid			relid;
-
-	slot_getallattrs(slot);
-	if (DatumGetInt32(slot->tts_values[LEAVES_GENERATION - 1]) !=
-		registry.generation)
-		return;
-	parent = TextDatumGetCString(slot->tts_values[LEAVES_PARENT - 1]);
-	for (int log = 0; log < EB_NLOGS; log++)
-		if (strcmp(parent, log_kinds[log].name) == 0)
-			array = &registry.logs[log];
-	name = TextDatumGetCString(slot->tts_values[LEAVES_NAME - 1]);
-	relid = eb_relation_oid(name);
-	if (array == NULL || !OidIsValid(relid) || !get_rel_relispartition(relid))
-		return;
+	int			at = array->nleaves;
 
 	if (array->leaves == NULL)
 		array->leaves = MemoryContextAlloc(registry.context,
@@ -400,28 +469,41 @@ add_leaf(TupleTableSlot *slot)
 			 (array->nleaves & (array->nleaves - 1)) == 0)
 		array->leaves = repalloc(array->leaves,
 								 2 * array->nleaves * sizeof(EbLeaf));
-	leaf = &array->leaves[array->nleaves++];
-	leaf->leaf_id = DatumGetInt32(slot->tts_values[LEAVES_LEAF_ID - 1]);
-	leaf->relid = relid;
-	leaf->range_start =
-		DatumGetTimestampTz(slot->tts_values[LEAVES_RANGE_START - 1]);
-	leaf->range_end =
-		DatumGetTimestampTz(slot->tts_values[LEAVES_RANGE_END - 1]);
-	leaf->seal_xid = InvalidFullTransactionId;
-	if (!slot->tts_isnull[LEAVES_SEAL_XID - 1])
-		leaf->seal_xid.value =
-			DatumGetUInt64(slot->tts_values[LEAVES_SEAL_XID - 1]);
-	leaf->sealed = !slot->tts_isnull[LEAVES_SEALED_AT - 1];
-	leaf->frozen = !slot->tts_isnull[LEAVES_FROZEN_AT - 1];
+	while (at > 0 && array->leaves[at - 1].range_start > range_start)
+		at--;
+	memmove(&array->leaves[at + 1], &array->leaves[at],
+			(array->nleaves - at) * sizeof(EbLeaf));
+	array->nleaves++;
+	return &array->leaves[at];
 }
 
-static int
-compare_leaves(const void *a, const void *b)
+/* Adds a row of eventbus.leaves, if its generation is known and it exists. */
+static void
+add_leaf(TupleTableSlot *slot)
 {
-	TimestampTz left = ((const EbLeaf *) a)->range_start;
-	TimestampTz right = ((const EbLeaf *) b)->range_start;
+	Datum	   *values = slot->tts_values;
+	bool	   *isnull = slot->tts_isnull;
+	EbLeafArray *array;
+	EbLeaf	   *leaf;
+	Oid			relid;
 
-	return left < right ? -1 : left > right ? 1 : 0;
+	array = array_of_leaf(DatumGetInt32(values[LEAVES_GENERATION - 1]),
+						  TextDatumGetCString(values[LEAVES_PARENT - 1]));
+	relid = eb_relation_oid(TextDatumGetCString(values[LEAVES_NAME - 1]));
+	if (array == NULL || !OidIsValid(relid) || !get_rel_relispartition(relid))
+		return;
+
+	leaf = insert_leaf(array,
+					   DatumGetTimestampTz(values[LEAVES_RANGE_START - 1]));
+	leaf->leaf_id = DatumGetInt32(values[LEAVES_LEAF_ID - 1]);
+	leaf->relid = relid;
+	leaf->range_start = DatumGetTimestampTz(values[LEAVES_RANGE_START - 1]);
+	leaf->range_end = DatumGetTimestampTz(values[LEAVES_RANGE_END - 1]);
+	leaf->seal_xid = InvalidFullTransactionId;
+	if (!isnull[LEAVES_SEAL_XID - 1])
+		leaf->seal_xid.value = DatumGetUInt64(values[LEAVES_SEAL_XID - 1]);
+	leaf->sealed = !isnull[LEAVES_SEALED_AT - 1];
+	leaf->frozen = !isnull[LEAVES_FROZEN_AT - 1];
 }
 
 static void
@@ -439,265 +521,6 @@ registry_invalidated(Datum arg, Oid relid)
 void
 eb_leaves_changed(void)
 {
-	if (registry_ready())
-		CacheInvalidateRelcacheByRelid(registry.roots[EB_LOG_EVENTS]);
-}
-
-/* --- making generations and leaves -------------------------------------- */
-
-PG_FUNCTION_INFO_V1(eventbus_start_generation);
-
-/*
- * eventbus.start_generation(): called by the install script. Gives this
- * cluster's log its number, subtrees, first leaves and cursor. What it makes
- * is not a member of the extension, so that a dump carries it.
- */
-Datum
-eventbus_start_generation(PG_FUNCTION_ARGS)
-{
-	Oid			log_oid = eb_relation_oid("event_log");
-	uint64		seed = GetSystemIdentifier() ^ ((uint64) log_oid << 32) ^
-		(uint64) GetCurrentTimestamp();
-	int32		generation;
-	bool		in_script = creating_extension;
-
-	generation = (int32) (hash_bytes_extended((unsigned char *) &seed,
-											  sizeof(seed), 0) & 0x7fffffff);
-	generation = Max(generation, 1);
-
-	creating_extension = false;
-	PG_TRY();
-	{
-		SPI_connect();
-		run_utility(psprintf("INSERT INTO eventbus.generations"
-							 " (generation, system_identifier, log_oid)"
-							 " VALUES (%d, " INT64_FORMAT ", %u)",
-							 generation, (int64) GetSystemIdentifier(),
-							 log_oid));
-		make_cursor(generation);
-		for (int log = 0; log < EB_NLOGS; log++)
-			make_root(log, generation);
-		SPI_finish();
-		registry.valid = false;
-		(void) eb_make_leaves();
-	}
-	PG_FINALLY();
-	{
-		creating_extension = in_script;
-	}
-	PG_END_TRY();
-	PG_RETURN_INT32(generation);
-}
-
-/*
- * The first cursor. Whatever runs now, this transaction and older ones too,
- * may put events into the new log: all of it counts as not yet routed.
- */
-static void
-make_cursor(int32 generation)
-{
-	run_utility(psprintf("INSERT INTO eventbus.router_cursor"
-						 " SELECT %d, pg_catalog.format('%%s:%%s:', x, x)"
-						 "::pg_catalog.pg_snapshot, NULL, 0, 0, 0,"
-						 " pg_catalog.clock_timestamp()"
-						 " FROM pg_catalog.pg_snapshot_xmin("
-						 "pg_catalog.pg_current_snapshot()) AS x", generation));
-}
-
-/* Makes the root of a log's subtree for one generation. */
-static void
-make_root(EbLog log, int32 generation)
-{
-	const LogKind *kind = &log_kinds[log];
-
-	run_utility(psprintf("CREATE TABLE eventbus.%s_%08x PARTITION OF eventbus.%s"
-						 " FOR VALUES IN (%d) PARTITION BY RANGE (%s)",
-						 kind->name, (uint32) generation, kind->name,
-						 generation, kind->time_column));
-	run_utility(psprintf("REVOKE ALL ON eventbus.%s_%08x FROM PUBLIC",
-						 kind->name, (uint32) generation));
-}
-
-int
-eb_make_leaves(void)
-{
-	EbSavedUser saved;
-	int			made = 0;
-
-	/* most of the time there is nothing to make: then take no lock */
-	if (!registry_ready() || make_all_leaves(true) == 0)
-		return 0;
-	saved = eb_owner_enter();
-
-	/* one maker at a time; then see what the one before us made */
-	LockRelationOid(eb_relation_oid("leaves"), ShareUpdateExclusiveLock);
-	SPI_connect();
-	made = make_all_leaves(false);
-	SPI_finish();
-	eb_owner_leave(saved);
-	return made;
-}
-
-static int
-make_all_leaves(bool dry_run)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	int			made = 0;
-
-	for (int log = 0; log < EB_NLOGS; log++)
-		made += make_leaves_of(log, now, dry_run);
-	return made;
-}
-
-/*
- * Covers the time from one leaf before now to eventbus.leaves_ahead leaves
- * after it, around the leaves that exist (which may be of another width).
- * Returns how many leaves were, or in a dry run would be, made.
- */
-static int
-make_leaves_of(EbLog log, TimestampTz now, bool dry_run)
-{
-	int64		width = leaf_width(log);
-	TimestampTz at = floor_to(now, width) - width;
-	TimestampTz until = floor_to(now, width) +
-		width * (eb_guc_leaves_ahead + 1);
-	int			made = 0;
-
-	while (at < until)
-	{
-		const EbLeafArray *array = eb_leaves(log);
-		TimestampTz end = floor_to(at, width) + width;
-		bool		covered = false;
-
-		for (int i = 0; i < array->nleaves && !covered; i++)
-		{
-			const EbLeaf *leaf = &array->leaves[i];
-
-			if (leaf->range_start <= at && at < leaf->range_end)
-			{
-				covered = true;
-				end = leaf->range_end;
-			}
-			else if (leaf->range_start > at)
-				end = Min(end, leaf->range_start);
-		}
-		if (!covered)
-			made++;
-		if (!covered && !dry_run)
-		{
-			make_leaf(log, at, end);
-			CommandCounterIncrement();
-		}
-		at = end;
-	}
-	return made;
-}
-
-/*
- * A name that says what the leaf holds. It may be taken by a leaf that was
- * detached and kept: then a number is added.
- */
-static char *
-free_leaf_name(const LogKind *kind, int32 generation, TimestampTz start)
-{
-	char	   *base = psprintf("%s_%08x_%s", kind->name, (uint32) generation,
-								utc_text(start, "YYYYMMDD_HH24MI"));
-	char	   *name = base;
-
-	for (int i = 2; OidIsValid(eb_relation_oid(name)); i++)
-		name = psprintf("%s_%d", base, i);
-	return name;
-}
-
-static void
-make_leaf(EbLog log, TimestampTz start, TimestampTz end)
-{
-	const LogKind *kind = &log_kinds[log];
-	int32		generation = registry.generation;
-	char	   *name = free_leaf_name(kind, generation, start);
-	char	   *start_text = utc_text(start, "YYYY-MM-DD HH24:MI:SS+00");
-	char	   *end_text = utc_text(end, "YYYY-MM-DD HH24:MI:SS+00");
-
-	run_utility(psprintf("CREATE TABLE eventbus.%s (LIKE eventbus.%s"
-						 " INCLUDING STORAGE) WITH (%s)",
-						 name, kind->name, kind->with));
-	run_utility(psprintf("REVOKE ALL ON eventbus.%s FROM PUBLIC", name));
-	run_utility(psprintf("CREATE INDEX ON eventbus.%s (%s)",
-						 name, kind->index_columns));
-	run_utility(psprintf("ALTER TABLE eventbus.%s_%08x ATTACH PARTITION"
-						 " eventbus.%s FOR VALUES FROM ('%s') TO ('%s')",
-						 kind->name, (uint32) generation, name,
-						 start_text, end_text));
-
-	/* somebody may have dropped a leaf of that name */
-	run_utility(psprintf("DELETE FROM eventbus.leaves"
-						 " WHERE name OPERATOR(pg_catalog.=) '%s'", name));
-	run_utility(psprintf("INSERT INTO eventbus.leaves"
-						 " (parent, generation, name, range_start, range_end)"
-						 " VALUES ('%s', %d, '%s', '%s', '%s')",
-						 kind->name, generation, name, start_text, end_text));
-}
-
-/* Width of a leaf in microseconds; dead letters go by the day at least. */
-static int64
-leaf_width(EbLog log)
-{
-	int64		minutes = eb_guc_leaf_width;
-
-	if (log == EB_LOG_DEAD_LETTERS)
-		minutes = Max(minutes, 24 * 60);
-	return minutes * SECS_PER_MINUTE * USECS_PER_SEC;
-}
-
-/* Rounds down to a multiple of width since 2000-01-01 00:00 UTC. */
-static TimestampTz
-floor_to(TimestampTz at, int64 width)
-{
-	int64		rest = at % width;
-
-	return at - (rest < 0 ? rest + width : rest);
-}
-
-static char *
-utc_text(TimestampTz at, const char *format)
-{
-	/* a timestamp without time zone of the same number reads as UTC */
-	Datum		utc = DirectFunctionCall2(timestamp_to_char,
-										  TimestampGetDatum(at),
-										  CStringGetTextDatum(format));
-
-	return TextDatumGetCString(utc);
-}
-
-/* Runs one statement of our own through SPI (the caller is connected). */
-static void
-run_utility(const char *sql)
-{
-	int			result = SPI_execute(sql, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", sql,
-			 SPI_result_code_string(result));
-}
-
-/* --- the owner's rights ------------------------------------------------- */
-
-EbSavedUser
-eb_owner_enter(void)
-{
-	EbSavedUser saved;
-	Relation	rel = table_open(eb_relation_oid("leaves"), AccessShareLock);
-	Oid			owner = rel->rd_rel->relowner;
-
-	table_close(rel, AccessShareLock);
-	GetUserIdAndSecContext(&saved.userid, &saved.sec_context);
-	SetUserIdAndSecContext(owner,
-						   saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	return saved;
-}
-
-void
-eb_owner_leave(EbSavedUser saved)
-{
-	SetUserIdAndSecContext(saved.userid, saved.sec_context);
+	if (OidIsValid(eb_relation_oid("event_log")))
+		CacheInvalidateRelcacheByRelid(eb_relation_oid("event_log"));
 }

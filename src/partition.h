@@ -23,10 +23,10 @@ typedef enum EbLog
 
 #define EB_NLOGS	(EB_LOG_DEAD_LETTERS + 1)
 
-/* A leaf that this cluster registered. */
+/* A registered leaf. */
 typedef struct EbLeaf
 {
-	int32		leaf_id;
+	int32		leaf_id;		/* unique within its generation */
 	Oid			relid;
 	TimestampTz range_start;	/* inclusive */
 	TimestampTz range_end;		/* exclusive */
@@ -35,7 +35,7 @@ typedef struct EbLeaf
 	bool		frozen;			/* was vacuumed after that */
 } EbLeaf;
 
-/* Leaves of one log, oldest first. */
+/* Leaves of one log in one generation, oldest first. */
 typedef struct EbLeafArray
 {
 	int			nleaves;
@@ -43,31 +43,35 @@ typedef struct EbLeafArray
 } EbLeafArray;
 
 /*
+ * What the lookups return is owned by this module and valid until the next
+ * call of any function here.
+ */
+
+/*
  * The generation that this cluster writes to in this database, or 0 when
- * there is none (the extension is absent, or came with a physical copy).
+ * there is none yet (the extension is absent; or came with a copy, and no
+ * worker has seen it).
  */
 extern int32 eb_generation(void);
 
 /*
- * Registered leaves of the current generation. Owned by this module, valid
- * until the next call of any function here.
+ * The generations that are delivered from: those that were restored and
+ * resumed, oldest first, and last of all the current one. Returns how many.
  */
-extern const EbLeafArray *eb_leaves(EbLog log);
+extern int	eb_generations(const int32 **generations);
+
+/* Leaves of one of these generations. */
+extern const EbLeafArray *eb_leaves(int32 generation, EbLog log);
 
 /* The leaf with that number among them, NULL when it is gone. */
-extern const EbLeaf *eb_leaf_by_id(EbLog log, int32 leaf_id);
+extern const EbLeaf *eb_leaf_by_id(int32 generation, EbLog log,
+								   int32 leaf_id);
 
 /*
- * The leaf that holds time at and still takes rows; InvalidOid when none
- * does. For readers and tests; to append, use eb_leaf_open().
- */
-extern Oid	eb_leaf_for(EbLog log, TimestampTz at);
-
-/*
- * Opens, with RowExclusiveLock, the leaf to append to at time *at. Where the
- * clock was stepped back into a sealed leaf, *at is moved on to the start of
- * the first leaf after it that takes rows. NULL when no leaf fits. Close it
- * with table_close(rel, NoLock).
+ * Opens, with RowExclusiveLock, the leaf of the current generation to append
+ * to at time *at. Where the clock was stepped back into a sealed leaf, *at is
+ * moved on to the start of the first leaf after it that takes rows. NULL when
+ * no leaf fits. Close it with table_close(rel, NoLock).
  */
 extern Relation eb_leaf_open(EbLog log, TimestampTz *at);
 
@@ -78,33 +82,26 @@ extern Relation eb_leaf_open(EbLog log, TimestampTz *at);
 extern Relation eb_leaf_open_or_make(EbLog log, TimestampTz *at);
 
 /*
- * Opens, with AccessShareLock, the plain btree index of a leaf on just these
- * columns. An error (42704) when somebody dropped it.
+ * The same for a generation that was restored: where no leaf fits, the last
+ * one is taken, and *at is moved to what fits it.
  */
-extern Relation eb_leaf_index(Relation leaf, int ncolumns,
-							  const AttrNumber *columns);
-
-/* Makes missing leaves ahead of now, in this transaction. Returns how many. */
-extern int	eb_make_leaves(void);
-
-/* Tells every process, at commit, that what eb_leaves() says has changed. */
-extern void eb_leaves_changed(void);
-
-/* OID of a table in schema eventbus; InvalidOid when there is none. */
-extern Oid	eb_relation_oid(const char *name);
+extern Relation eb_leaf_open_restored(int32 generation, EbLog log,
+									  TimestampTz *at);
 
 /*
- * Becomes the owner of the extension's tables, for writes that the caller's
- * own rights do not cover; returns what eb_owner_leave() needs. An error
- * restores the user by itself at the end of the (sub)transaction.
+ * Opens, with AccessShareLock, the plain btree index of a leaf on just these
+ * columns. An error (42704) when somebody dropped it, or NULL if missing_ok.
  */
-typedef struct EbSavedUser
-{
-	Oid			userid;
-	int			sec_context;
-} EbSavedUser;
+extern Relation eb_leaf_index(Relation leaf, int ncolumns,
+							  const AttrNumber *columns, bool missing_ok);
 
-extern EbSavedUser eb_owner_enter(void);
-extern void eb_owner_leave(EbSavedUser saved);
+/*
+ * Makes missing leaves ahead of now, and the generation if there is none, in
+ * this transaction. Returns how many leaves.
+ */
+extern int	eb_make_leaves(void);
+
+/* Tells every process, at commit, that what is said above has changed. */
+extern void eb_leaves_changed(void);
 
 #endif							/* EB_PARTITION_H */

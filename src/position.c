@@ -21,7 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "partition.h"
+#include "schema.h"
 #include "position.h"
 #include "tid_update.h"
 
@@ -55,19 +55,20 @@ state_from_text(Datum datum)
 
 /* Loads the row of a target into slot; *tid is where it was, and then is. */
 static bool
-fetch_row(Relation rel, int32 target_id, Snapshot snapshot, ItemPointer tid,
-		  TupleTableSlot *slot)
+fetch_row(Relation rel, int32 generation, int32 target_id, Snapshot snapshot,
+		  ItemPointer tid, TupleTableSlot *slot)
 {
 	EbTidKey	keys[] = {
 		{POSITION_TARGET_ID, target_id},
-		{POSITION_GENERATION, eb_generation()},
+		{POSITION_GENERATION, generation},
 	};
 
 	return eb_tid_fetch(rel, snapshot, tid, keys, lengthof(keys), slot);
 }
 
 bool
-eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
+eb_position_read(int32 generation, int32 target_id, ItemPointer tid,
+				 EbPosition *position)
 {
 	Relation	rel = table_open(eb_relation_oid("target_positions"),
 								 AccessShareLock);
@@ -75,8 +76,8 @@ eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 	bool		found;
 
 	ItemPointerCopy(tid, &position->tid);
-	found = fetch_row(rel, target_id, GetActiveSnapshot(), &position->tid,
-					  slot);
+	found = fetch_row(rel, generation, target_id, GetActiveSnapshot(),
+					  &position->tid, slot);
 	if (found)
 	{
 		Datum	   *values = slot->tts_values;
@@ -84,7 +85,7 @@ eb_position_read(int32 target_id, ItemPointer tid, EbPosition *position)
 
 		slot_getallattrs(slot);
 		position->changing = eb_tid_is_changing(rel, &position->tid);
-		position->generation = DatumGetInt32(values[POSITION_GENERATION - 1]);
+		position->generation = generation;
 		position->target_id = target_id;
 		position->position = DatumGetInt64(values[POSITION_POSITION - 1]);
 		position->delivered = DatumGetInt64(values[POSITION_DELIVERED - 1]);
@@ -117,8 +118,8 @@ follow_own_change(Relation rel, EbPosition *position)
 		return true;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	slot = table_slot_create(rel, NULL);
-	found = fetch_row(rel, position->target_id, snapshot, &position->tid,
-					  slot);
+	found = fetch_row(rel, position->generation, position->target_id,
+					  snapshot, &position->tid, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
 	return found;

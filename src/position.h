@@ -38,11 +38,11 @@ typedef struct EbPosition
 } EbPosition;
 
 /*
- * Reads the position of a target in the current generation under the active
+ * Reads the position of a target in a generation's stream, under the active
  * snapshot; tid is where it was last (or invalid). False when there is none.
  */
-extern bool eb_position_read(int32 target_id, ItemPointer tid,
-							 EbPosition *position);
+extern bool eb_position_read(int32 generation, int32 target_id,
+							 ItemPointer tid, EbPosition *position);
 
 /*
  * Writes it, in this transaction, unless this has removed the target. The

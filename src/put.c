@@ -45,6 +45,7 @@
 #include "append.h"
 #include "partition.h"
 #include "put.h"
+#include "schema.h"
 #include "shmem.h"
 #include "uuid7.h"
 #include "wake.h"
@@ -97,11 +98,6 @@ open_leaf(TimestampTz *at)
 {
 	TimestampTz since = GetCurrentTimestamp();
 
-	if (eb_generation() == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("event log is not active in this database"),
-				 errdetail("The log came here with a copy of another cluster.")));
 	do
 	{
 		Relation	leaf;

@@ -54,6 +54,9 @@
 /* EbEventRef.nmatches of an event that was not matched when it was found */
 #define NOT_MATCHED		(-1)
 
+/* which bus an event is of is not known before it is read */
+#define ANY_BUS			(-1)
+
 /* What the router of this process holds. */
 typedef struct RouterState
 {
@@ -267,7 +270,7 @@ static int
 append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 {
 	EbStreamWriter *writer = eb_stream_begin(&router.cursor);
-	TupleTableSlot *slot = NULL;
+	EbLogReader *reader = NULL;
 	int			end = Min(router.refs.n,
 						  router.next + eb_guc_route_batch_size);
 
@@ -281,10 +284,13 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 		if (ref->nmatches == NOT_MATCHED)
 		{
 			/* beyond the first batch: the row has to be fetched */
-			if (slot == NULL)
-				slot = eb_log_slot();
-			if (eb_log_fetch(ref->leaf_id, &ref->tid, ref->seq, ref->ord,
-							 snapshot, slot))
+			TupleTableSlot *slot;
+
+			if (reader == NULL)
+				reader = eb_log_open(router.cursor.generation, snapshot);
+			slot = eb_log_fetch(reader, ref->leaf_id, &ref->tid,
+								ANY_BUS, ref->seq, ref->ord);
+			if (slot != NULL)
 				match(ref, slot);
 		}
 		for (int i = 0; i < ref->nmatches; i++)
@@ -298,8 +304,8 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 		router.cursor.last_seq = ref->seq;
 		router.cursor.last_ord = ref->ord;
 	}
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
+	if (reader != NULL)
+		eb_log_close(reader);
 	return eb_stream_end(writer, target_ids, last_seqs);
 }
 

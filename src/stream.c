@@ -84,9 +84,9 @@ typedef bool (*RowVisitor) (TupleTableSlot *slot, const EbLeaf *leaf,
 
 static void write_row(EbStreamWriter *writer, PendingRow *row);
 static void open_leaf(EbStreamWriter *writer);
-static void visit_rows(int32 target_id, int64 position, Snapshot snapshot,
-					   int32 leaf_hint, RowVisitor visitor, void *arg);
-static bool visit_leaf(const EbLeaf *leaf, int32 target_id, int64 position,
+static void visit_rows(const EbStreamPlace *place, Snapshot snapshot,
+					   RowVisitor visitor, void *arg);
+static bool visit_leaf(const EbLeaf *leaf, const EbStreamPlace *place,
 					   Snapshot snapshot, RowVisitor visitor, void *arg);
 
 /* --- writing ------------------------------------------------------------ */
@@ -184,7 +184,11 @@ open_leaf(EbStreamWriter *writer)
 	EbCursor   *cursor = writer->cursor;
 	TimestampTz at = Max(cursor->routed_at, GetCurrentTimestamp());
 
-	writer->leaf = eb_leaf_open_or_make(EB_LOG_DELIVERIES, &at);
+	if (cursor->generation == eb_generation())
+		writer->leaf = eb_leaf_open_or_make(EB_LOG_DELIVERIES, &at);
+	else
+		writer->leaf = eb_leaf_open_restored(cursor->generation,
+											 EB_LOG_DELIVERIES, &at);
 	cursor->routed_at = at;
 	writer->appender = eb_append_begin(writer->leaf);
 }
@@ -219,31 +223,31 @@ eb_stream_end(EbStreamWriter *writer, int32 **target_ids, int64 **last_seqs)
 
 /* --- reading ------------------------------------------------------------ */
 
-/* Visits the rows of a target that end after position, in order. */
+/* Visits the rows of a target that end after its position, in order. */
 static void
-visit_rows(int32 target_id, int64 position, Snapshot snapshot,
-		   int32 leaf_hint, RowVisitor visitor, void *arg)
+visit_rows(const EbStreamPlace *place, Snapshot snapshot, RowVisitor visitor,
+		   void *arg)
 {
-	const EbLeafArray *array = eb_leaves(EB_LOG_DELIVERIES);
+	const EbLeafArray *array = eb_leaves(place->generation,
+										 EB_LOG_DELIVERIES);
 	int			nleaves = array->nleaves;
 	EbLeaf	   *leaves = palloc(sizeof(EbLeaf) * Max(nleaves, 1));
 	int			first = 0;
 
 	memcpy(leaves, array->leaves, sizeof(EbLeaf) * nleaves);
 	for (int i = 0; i < nleaves; i++)
-		if (leaves[i].leaf_id == leaf_hint)
+		if (leaves[i].leaf_id == place->leaf_hint)
 			first = i;
 	for (int i = first; i < nleaves; i++)
-		if (!visit_leaf(&leaves[i], target_id, position, snapshot, visitor,
-						arg))
+		if (!visit_leaf(&leaves[i], place, snapshot, visitor, arg))
 			break;
 	pfree(leaves);
 }
 
 /* The same in one leaf. False: the visitor wants no more. */
 static bool
-visit_leaf(const EbLeaf *leaf, int32 target_id, int64 position,
-		   Snapshot snapshot, RowVisitor visitor, void *arg)
+visit_leaf(const EbLeaf *leaf, const EbStreamPlace *place, Snapshot snapshot,
+		   RowVisitor visitor, void *arg)
 {
 	Relation	rel = try_table_open(leaf->relid, AccessShareLock);
 	Relation	index;
@@ -259,13 +263,14 @@ visit_leaf(const EbLeaf *leaf, int32 target_id, int64 position,
 		table_close(rel, AccessShareLock);
 		return true;
 	}
-	index = eb_leaf_index(rel, lengthof(index_columns), index_columns);
+	index = eb_leaf_index(rel, lengthof(index_columns), index_columns,
+						  false);
 	scan = eb_index_beginscan(rel, index, snapshot, 2);
 	slot = table_slot_create(rel, NULL);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(target_id));
+				Int32GetDatum(place->target_id));
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT,
-				Int64GetDatum(position));
+				Int64GetDatum(place->position));
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (go_on && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
@@ -282,11 +287,10 @@ visit_leaf(const EbLeaf *leaf, int32 target_id, int64 position,
 
 typedef struct ReadState
 {
-	int64		position;
+	EbStreamPlace *place;
 	EbDeliveryItem *items;
 	int			n;
 	int			limit;
-	int32	   *leaf_hint;
 } ReadState;
 
 /* RowVisitor: unpacks what of a row comes after the position. */
@@ -299,7 +303,7 @@ unpack_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 	int			count = DatumGetInt32(values[DELIVERIES_COUNT - 1]);
 	bytea	   *refs = DatumGetByteaPP(values[DELIVERIES_REFS - 1]);
 	int64		before = last - count;	/* number before the row's first */
-	int			i = Max(state->position - before, 0);
+	int			i = Max(state->place->position - before, 0);
 
 	if (VARSIZE_ANY_EXHDR(refs) != count * sizeof(EbDeliveryRef))
 		ereport(ERROR,
@@ -314,17 +318,17 @@ unpack_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 		memcpy(&item->ref, VARDATA_ANY(refs) + i * sizeof(EbDeliveryRef),
 			   sizeof(EbDeliveryRef));
 	}
-	*state->leaf_hint = leaf->leaf_id;
+	state->place->leaf_hint = leaf->leaf_id;
 	return state->n < state->limit;
 }
 
 int
-eb_stream_read(int32 target_id, int64 position, Snapshot snapshot,
-			   int32 *leaf_hint, EbDeliveryItem *items, int limit)
+eb_stream_read(EbStreamPlace *place, Snapshot snapshot, EbDeliveryItem *items,
+			   int limit)
 {
-	ReadState	state = {position, items, 0, limit, leaf_hint};
+	ReadState	state = {place, items, 0, limit};
 
-	visit_rows(target_id, position, snapshot, *leaf_hint, unpack_row, &state);
+	visit_rows(place, snapshot, unpack_row, &state);
 	return state.n;
 }
 
@@ -352,12 +356,12 @@ count_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 }
 
 int64
-eb_stream_count(int32 target_id, int64 position, Snapshot snapshot,
+eb_stream_count(const EbStreamPlace *place, Snapshot snapshot,
 				TimestampTz *oldest)
 {
-	CountState	state = {position, 0, 0};
+	CountState	state = {place->position, 0, 0};
 
-	visit_rows(target_id, position, snapshot, 0, count_row, &state);
+	visit_rows(place, snapshot, count_row, &state);
 	*oldest = state.oldest;
 	return state.count;
 }

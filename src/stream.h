@@ -53,16 +53,24 @@ typedef struct EbDeliveryItem
 	EbDeliveryRef ref;
 } EbDeliveryItem;
 
-/*
- * Reads up to limit deliveries of a target after position, in order, into
- * items. *leaf_hint is the leaf to begin with (0: the oldest), and then the
- * one that the last of them was in.
- */
-extern int	eb_stream_read(int32 target_id, int64 position, Snapshot snapshot,
-						   int32 *leaf_hint, EbDeliveryItem *items, int limit);
+/* A place in the stream of one generation. */
+typedef struct EbStreamPlace
+{
+	int32		generation;
+	int32		target_id;
+	int64		position;		/* what follows is of interest */
+	int32		leaf_hint;		/* leaf to begin with, 0: the oldest */
+} EbStreamPlace;
 
-/* How many deliveries of a target come after position. */
-extern int64 eb_stream_count(int32 target_id, int64 position,
-							 Snapshot snapshot, TimestampTz *oldest);
+/*
+ * Reads up to limit deliveries from a place on, in order, into items;
+ * place->leaf_hint then is the leaf that the last of them was in.
+ */
+extern int	eb_stream_read(EbStreamPlace *place, Snapshot snapshot,
+						   EbDeliveryItem *items, int limit);
+
+/* How many there are, and when the oldest was routed. */
+extern int64 eb_stream_count(const EbStreamPlace *place, Snapshot snapshot,
+							 TimestampTz *oldest);
 
 #endif							/* EB_STREAM_H */

@@ -13,8 +13,10 @@
 -- One row per generation that this cluster started or a dump brought along.
 CREATE TABLE eventbus.generations (
 	generation			int NOT NULL PRIMARY KEY,
-	system_identifier	bigint NOT NULL,
-	log_oid				oid NOT NULL,		-- eventbus.event_log when started
+	system_identifier	bigint NOT NULL,	-- of the cluster, the database and
+	database_oid		oid NOT NULL,		-- the table eventbus.event_log that
+	log_oid				oid NOT NULL,		-- it was started for
+	state				text NOT NULL,		-- active; restored: resumed, skipped
 	created_at			timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE eventbus.generations IS 'lives of the event log: one per CREATE EXTENSION, plus those that a restored dump brought along';
@@ -121,3 +123,10 @@ CREATE FUNCTION eventbus.start_generation() RETURNS int
 	AS 'MODULE_PATHNAME', 'eventbus_start_generation';
 COMMENT ON FUNCTION eventbus.start_generation() IS 'internal: starts the log of this cluster';
 REVOKE ALL ON FUNCTION eventbus.start_generation() FROM PUBLIC;
+
+CREATE FUNCTION eventbus.generation() RETURNS int
+	LANGUAGE C STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'eventbus_generation';
+COMMENT ON FUNCTION eventbus.generation() IS 'generation of the log that this database writes to; 0: none yet';
+REVOKE ALL ON FUNCTION eventbus.generation() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventbus.generation() TO eventbus_admin, eventbus_monitor;

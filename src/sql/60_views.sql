@@ -28,8 +28,7 @@ CREATE VIEW eventbus.rules AS
 	LEFT JOIN eventbus.event_bus b ON b.bus_id OPERATOR(pg_catalog.=) r.bus_id;
 COMMENT ON VIEW eventbus.rules IS 'rules of all event buses';
 
--- A restored dump brings positions of an earlier generation: those of the
--- latest count.
+-- A restored dump brings positions of an earlier generation along.
 CREATE VIEW eventbus.targets AS
 	SELECT COALESCE(b.name, 'default') AS event_bus,
 		   r.name AS rule,
@@ -49,10 +48,8 @@ CREATE VIEW eventbus.targets AS
 	FROM eventbus.target t
 	JOIN eventbus.rule r ON r.rule_id OPERATOR(pg_catalog.=) t.rule_id
 	LEFT JOIN eventbus.event_bus b ON b.bus_id OPERATOR(pg_catalog.=) r.bus_id
-	LEFT JOIN (SELECT DISTINCT ON (o.target_id) o.*
-			   FROM eventbus.target_positions o
-			   JOIN eventbus.generations g ON g.generation OPERATOR(pg_catalog.=) o.generation
-			   ORDER BY o.target_id, g.created_at DESC) p ON p.target_id OPERATOR(pg_catalog.=) t.target_id;
+	LEFT JOIN eventbus.target_positions p ON p.target_id OPERATOR(pg_catalog.=) t.target_id
+		AND p.generation OPERATOR(pg_catalog.=) eventbus.generation();
 COMMENT ON VIEW eventbus.targets IS 'targets of all rules, and how they do';
 
 GRANT SELECT ON eventbus.event_buses, eventbus.rules, eventbus.targets TO eventbus_admin, eventbus_monitor;

@@ -43,6 +43,14 @@ COMMENT ON FUNCTION @extschema@.eb_run_maintenance() IS 'makes partitions ahead 
 REVOKE ALL ON FUNCTION @extschema@.eb_run_maintenance() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_run_maintenance() TO eventbus_admin;
 
+CREATE FUNCTION @extschema@.eb_resume_after_restore(deliver boolean)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'eventbus_resume_after_restore';
+COMMENT ON FUNCTION @extschema@.eb_resume_after_restore(boolean) IS 'delivers what a restored log had not delivered, or, with false, none of it; says how many deliveries wait now';
+REVOKE ALL ON FUNCTION @extschema@.eb_resume_after_restore(boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_resume_after_restore(boolean) TO eventbus_admin;
+
 -- Partitions that are over and cannot be sealed, and the transactions that
 -- may still belong to them.
 CREATE VIEW eventbus.pinned_leaves AS
@@ -102,6 +110,15 @@ CREATE VIEW eventbus.status AS
 		   t.last_error, t.last_error_at
 	FROM eventbus.targets t
 	CROSS JOIN LATERAL eventbus.backlog(t.target_id, t.position) b
+	UNION ALL
+	SELECT 'restored log', g.generation::pg_catalog.text,
+		   CASE WHEN g.state OPERATOR(pg_catalog.=) 'active' THEN 'parked' ELSE g.state END, NULL,
+		   pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) g.created_at,
+		   CASE WHEN g.state OPERATOR(pg_catalog.=) 'active'
+				THEN 'eb_resume_after_restore() delivers the rest of it, or not.' END, NULL, NULL
+	FROM eventbus.generations g
+	WHERE g.state OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'resumed'])
+	  AND g.generation OPERATOR(pg_catalog.<>) eventbus.generation()
 	UNION ALL
 	SELECT 'partition', p.name, 'pinned', NULL,
 		   pg_catalog.now() OPERATOR(pg_catalog.-) p.range_end, p.pinned_by, NULL, NULL
