@@ -217,10 +217,10 @@ static void
 set_seal_xid(const EbLeaf *leaf)
 {
 	eb_run_sql("UPDATE eventbus.leaves"
-			" SET seal_xid = '" UINT64_FORMAT "'"
-			" WHERE leaf_id = %d AND generation = %d",
-			U64FromFullTransactionId(ReadNextFullTransactionId()),
-			leaf->leaf_id, eb_generation());
+			   " SET seal_xid = '" UINT64_FORMAT "'"
+			   " WHERE leaf_id = %d AND generation = %d",
+			   U64FromFullTransactionId(ReadNextFullTransactionId()),
+			   leaf->leaf_id, eb_generation());
 	eb_leaves_changed();
 }
 
@@ -243,11 +243,11 @@ eb_seal_leaf(int32 generation, const EbLeaf *leaf)
 	eb_run_sql("CREATE INDEX ON eventbus.%s (bus_id, seq)", name);
 	eb_run_sql("ANALYZE eventbus.%s", name);
 	eb_run_sql("ALTER TABLE eventbus.%s RESET"
-			" (autovacuum_enabled, toast.autovacuum_enabled)", name);
+			   " (autovacuum_enabled, toast.autovacuum_enabled)", name);
 	eb_run_sql("UPDATE eventbus.leaves"
-			" SET sealed_at = pg_catalog.clock_timestamp()"
-			" WHERE leaf_id = %d AND generation = %d",
-			leaf->leaf_id, generation);
+			   " SET sealed_at = pg_catalog.clock_timestamp()"
+			   " WHERE leaf_id = %d AND generation = %d",
+			   leaf->leaf_id, generation);
 	eb_leaves_changed();
 }
 
@@ -281,9 +281,9 @@ freeze(const EbLeaf *leaf)
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	eb_run_sql("UPDATE eventbus.leaves"
-			" SET frozen_at = pg_catalog.clock_timestamp()"
-			" WHERE leaf_id = %d AND generation = %d",
-			leaf->leaf_id, eb_generation());
+			   " SET frozen_at = pg_catalog.clock_timestamp()"
+			   " WHERE leaf_id = %d AND generation = %d",
+			   leaf->leaf_id, eb_generation());
 	eb_leaves_changed();
 	PopActiveSnapshot();
 	eb_worker_commit();

@@ -382,14 +382,18 @@ add_generation(TupleTableSlot *slot)
 {
 	Datum	   *values = slot->tts_values;
 	char	   *state = TextDatumGetCString(values[GENERATIONS_STATE - 1]);
-	bool		ours;
 	Generation *generation;
+	int64		system;
+	Oid			database;
+	Oid			log;
+	bool		ours;
 
+	system = DatumGetInt64(values[GENERATIONS_SYSTEM_IDENTIFIER - 1]);
+	database = DatumGetObjectId(values[GENERATIONS_DATABASE_OID - 1]);
+	log = DatumGetObjectId(values[GENERATIONS_LOG_OID - 1]);
 	ours = strcmp(state, "active") == 0 &&
-		DatumGetInt64(values[GENERATIONS_SYSTEM_IDENTIFIER - 1]) ==
-		(int64) GetSystemIdentifier() &&
-		DatumGetObjectId(values[GENERATIONS_DATABASE_OID - 1]) == MyDatabaseId &&
-		DatumGetObjectId(values[GENERATIONS_LOG_OID - 1]) == registry.log_oid;
+		system == (int64) GetSystemIdentifier() &&
+		database == MyDatabaseId && log == registry.log_oid;
 	if (!ours && strcmp(state, "resumed") != 0)
 		return;
 

@@ -89,22 +89,24 @@ ensure_generation(void)
 static bool
 adopt_upgraded(void)
 {
+	int64		system = (int64) GetSystemIdentifier();
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
 	uint64		adopted;
 
 	adopted = eb_run_sql("UPDATE eventbus.generations g"
 						 " SET system_identifier = " INT64_FORMAT
 						 " FROM eventbus.router_cursor c"
-						 " WHERE c.generation OPERATOR(pg_catalog.=) g.generation"
+						 " WHERE c.generation"
+						 " OPERATOR(pg_catalog.=) g.generation"
 						 " AND g.state OPERATOR(pg_catalog.=) 'active'"
-						 " AND g.system_identifier OPERATOR(pg_catalog.<>) " INT64_FORMAT
+						 " AND g.system_identifier"
+						 " OPERATOR(pg_catalog.<>) " INT64_FORMAT
 						 " AND g.database_oid OPERATOR(pg_catalog.=) %u"
 						 " AND g.log_oid OPERATOR(pg_catalog.=) %u"
 						 " AND pg_catalog.pg_snapshot_xmax(c.last_snapshot)"
 						 " OPERATOR(pg_catalog.<=) '" UINT64_FORMAT "'",
-						 (int64) GetSystemIdentifier(),
-						 (int64) GetSystemIdentifier(), MyDatabaseId,
-						 eb_relation_oid("event_log"),
-						 U64FromFullTransactionId(ReadNextFullTransactionId()));
+						 system, system, MyDatabaseId,
+						 eb_relation_oid("event_log"), next);
 	if (adopted == 0)
 		return false;
 	eb_leaves_changed();

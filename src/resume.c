@@ -31,7 +31,6 @@
 
 #include "access/xact.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
@@ -100,7 +99,7 @@ next_parked(void)
 									 " ORDER BY created_at LIMIT 1",
 									 eb_generation());
 
-	return text != NULL ? pg_strtoint32(text) : 0;
+	return text != NULL ? atoi(text) : 0;
 }
 
 static void
@@ -220,6 +219,5 @@ count_waiting(int32 generation)
 									 " AND d.last_seq OPERATOR(pg_catalog.>) p.position",
 									 generation);
 
-	return text != NULL ? DatumGetInt64(DirectFunctionCall1(int8in,
-															CStringGetDatum(text))) : 0;
+	return text != NULL ? strtoi64(text, NULL, 10) : 0;
 }

@@ -58,6 +58,7 @@ typedef struct WorkEntry
 	WorkKey		key;
 	WorkState	state;
 	bool		marked;			/* while leased: more came */
+	bool		doubtful;		/* done_seq may say too much: look first */
 	bool		queued_slow;	/* while ready: which queue it is in */
 	int64		marked_seq;		/* last delivery known for it */
 	int64		done_seq;		/* nothing waits up to here */
@@ -299,6 +300,7 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 		}
 		entry->marked_seq = Max(entry->marked_seq, last_seqs[i]);
 		entry->marked = true;
+		entry->doubtful |= at_once;
 		if (entry->state == WORK_IDLE ||
 			(entry->state == WORK_DELAYED && at_once))
 			make_ready(queues, entry);
@@ -353,6 +355,9 @@ eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
 		Assert(entry->state == WORK_READY);
 		entry->state = WORK_LEASED;
 		entry->marked = false;
+		if (entry->doubtful)
+			entry->done_seq = 0;
+		entry->doubtful = false;
 		queues->nleased++;
 		*lease = entry->lease;
 	}
@@ -419,7 +424,7 @@ eb_workqueue_done_upto(int64 seq)
 	hash_seq_init(&status, entries);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (entry->key.dboid == MyDatabaseId && entry->state != WORK_IDLE &&
-			entry->done_seq < seq)
+			(entry->done_seq < seq || entry->doubtful))
 			done = false;
 	LWLockRelease(queue->lock);
 	return done;

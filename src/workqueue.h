@@ -37,7 +37,8 @@ extern void eb_workqueue_shmem_init(void);
 
 /*
  * These targets of this database have deliveries up to last_seqs[i] (router).
- * With at_once, those that are put off because they failed are not any more.
+ * With at_once, all that is known of them is in doubt: those that are put off
+ * because they failed are not any more.
  * Returns what eb_workqueue_needed() does. Where the queue is full
  * (eventbus.max_queued_targets), a warning is logged and the rest waits until
  * the router asks again: the return value is then negative.
