@@ -214,7 +214,7 @@ count_tap() { count_tap_lines; }
 show_tap()  {
 	local name
 
-	grep -A 15 -E '^ *not ok |Failed test' "$log" | grep -v '^ *ok ' | head -n 100
+	grep -A 15 -E '^ *not ok |Failed test' "$log" | grep -v "^ *ok " | sed -n 1,100p || :
 	sed -n '/^Test Summary Report/,$p' "$log"
 	sed -n 's|^test/t/\([^ ]*\)\.pl *(Wstat.*|\1|p' "$log" | sort -u | while read -r name; do
 		for log in "$work/run/tests/tmp_check/log/"*"$name"*; do
