@@ -91,7 +91,6 @@ wait_until_routed($node, $db, 'a large call is routed');
 $holders[0]->query_safe('COMMIT');
 poll_until(sub { $node->safe_psql($db, 'SELECT count(*) > 2000 FROM arrived') eq 't' });
 kill_worker($node, $db, 'dispatcher');
-poll_until(sub { try_query($node, $db, 'SELECT 1') });
 all_is_delivered($node, $db, 'and delivered, though the dispatcher was killed');
 rows_are($node, $db, $in_order, '50000|50000|t', 'once, and in order');
 $_->reconnect_and_clear for @holders;

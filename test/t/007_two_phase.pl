@@ -63,7 +63,6 @@ wait_for_worker($node, $db, 'router');
 $node->safe_psql($db, q{SELECT eb_put_event('s', 'd', '{"i": "after"}')});
 arrive('after', 'after a crash the prepared ones still wait');
 kill_worker($node, $db, 'router');
-poll_until(sub { try_query($node, $db, 'SELECT 1') });
 wait_for_worker($node, $db, 'router');
 $node->safe_psql($db, q{COMMIT PREPARED 'd'});
 arrive('d 1, d 2', 'and come when they are committed');

@@ -193,13 +193,16 @@ sub wait_for_no_worker
 }
 
 # kill -9 of a worker: ends all sessions, and the server recovers. Returns the
-# pid.
+# pid, when the server has come back.
 sub kill_worker
 {
 	my ($node, $database, $type) = @_;
 	my $pid = wait_for_worker($node, $database, $type);
 
 	kill('KILL', $pid);
+	# until the postmaster has waited for it, all seems well
+	poll_until(sub { !-e "/proc/$pid" });
+	poll_until(sub { defined try_query($node, 'postgres', 'SELECT 1') });
 	return $pid;
 }
 
