@@ -58,7 +58,8 @@ typedef struct WorkEntry
 	WorkKey		key;
 	WorkState	state;
 	bool		marked;			/* while leased: more came */
-	bool		doubtful;		/* done_seq may say too much: look first */
+	bool		doubtful;		/* done_seq may say too much: look first, and
+								 * at once */
 	bool		queued_slow;	/* while ready: which queue it is in */
 	int64		marked_seq;		/* last delivery known for it */
 	int64		done_seq;		/* nothing waits up to here */
@@ -399,13 +400,13 @@ eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
 		Assert(entry->state == WORK_LEASED);
 		queues->nleased--;
 		entry->lease = *lease;
-		if (outcome == EB_WORK_LATER)
+		if (outcome == EB_WORK_LATER && !entry->doubtful)
 		{
 			entry->state = WORK_DELAYED;
 			entry->not_before = later;
 			dlist_push_tail(&queues->delayed, &entry->node);
 		}
-		else if (outcome == EB_WORK_MORE || entry->marked)
+		else if (outcome != EB_WORK_DONE || entry->marked)
 			make_ready(queues, entry);
 		else
 			entry->state = WORK_IDLE;
