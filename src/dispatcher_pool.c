@@ -12,7 +12,7 @@
  *
  * Wanted is what the last call said, until that many have been started. A
  * dispatcher that failed is started again after its back-off, as it left work
- * behind. One that left because nothing was to do is not.
+ * behind; until then the next number takes its turn. One that left because nothing was to do is not.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@
 /* launches that are under way, NULL where none is */
 static BackgroundWorkerHandle *launches[EB_MAX_DISPATCHERS];
 
-/* dispatchers 0 .. wanted - 1 are still to be started or woken */
+/* so many, from number 0 on, are still to be started or woken */
 static int	wanted = 0;
 
 /* no free background worker slot: not before */
@@ -84,18 +84,27 @@ look_at_place(int number)
 	return copy;
 }
 
+/* Has that dispatcher failed, and is not to be started yet? */
+static bool
+is_backing_off(int number, TimestampTz now)
+{
+	EbWorkerSlot place = look_at_place(number);
+
+	return place.pid == 0 && place.failures > 0 && place.restart_at > now;
+}
+
 /*
- * Starts dispatcher number if it is wanted, or failed, and can be started now.
- * Returns when to look again, 0: no need.
+ * Starts dispatcher number if it is below needed, or failed, and can be
+ * started now. Returns when to look again, 0: no need.
  */
 static TimestampTz
-tend(int number, TimestampTz now)
+tend(int number, int needed, TimestampTz now)
 {
 	EbWorkerSlot place = look_at_place(number);
 
 	if (place.pid != 0 || is_under_way(number))
 		return 0;
-	if (number >= wanted && place.failures == 0)
+	if (number >= needed && place.failures == 0)
 		return 0;
 	if (place.restart_at > now)
 		return place.restart_at;
@@ -110,11 +119,14 @@ eb_worker_tend_dispatchers(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz next = 0;
+	int			needed = wanted;
 
 	for (int i = 0; i < eb_guc_max_dispatchers; i++)
 	{
-		TimestampTz again = tend(i, now);
+		TimestampTz again = tend(i, needed, now);
 
+		if (is_backing_off(i, now))
+			needed++;
 		if (again != 0 && (next == 0 || again < next))
 			next = again;
 	}
@@ -131,14 +143,17 @@ void
 eb_worker_want_dispatchers(int needed)
 {
 	EbDatabase *db = eb_worker_database();
+	TimestampTz now = GetCurrentTimestamp();
 
 	Assert(eb_worker_dispatcher_number() == EB_ROUTER_NUMBER);
 	wanted = Min(needed, eb_guc_max_dispatchers);
-	for (int i = 0; i < wanted; i++)
+	for (int i = 0; i < needed && i < eb_guc_max_dispatchers; i++)
 	{
 		Latch	   *latch = db->dispatchers[i].latch;
 
 		if (latch != NULL)
 			SetLatch(latch);
+		else if (is_backing_off(i, now))
+			needed++;
 	}
 }
