@@ -34,7 +34,7 @@ EXTRA_CLEAN = .build results output_iso regression.diffs regression.out
 
 # ---- 2. Commands of their own ----------------------------------------------
 
-COMMANDS = help check check-versions ci demo playground unit fuzz lint format
+COMMANDS = help check check-versions ci demo bench playground unit fuzz lint format
 
 ifneq ($(filter $(COMMANDS),$(MAKECMDGOALS)),)
 
@@ -54,6 +54,9 @@ ci:             ## what continuous integration runs: both, and the sum
 
 demo:           ## show what the product does, on a throw-away server
 	@test/run demo
+
+bench:          ## measure beside plain SQL on a throw-away server; BENCH_SMOKE=1 is the quick round
+	@test/run bench
 
 playground:     ## psql on a server of your own with eventbus, kept between calls
 	@test/run playground

@@ -1,114 +1,62 @@
-#!/bin/bash
 #
-# put.sh [SECONDS]: how fast events are put, beside what plain SQL does.
+# put.sh: batches of 100 events on one connection, a commit for each.
 #
-# Needs a server with the extension (PGHOST, PGPORT, PGUSER: a superuser) and
-# pgbench; works in a database of its own, eventbus_bench. Compares, one
-# client, in turns on the same machine:
+#	floor      the batch is read (and taken out of its compressed form), no more
+#	eventbus   eb_put_events()
+#	insert     INSERT ... SELECT FROM jsonb_array_elements(), into a table of the
+#	           shape and with the index of a leaf
+#	copy       COPY of rows that are made already, from a file, into such a table
+#	pgq        pgq.insert_event() of each element
+#	commit     a transaction that has an xid and nothing else
 #
-#	batch	eb_put_events() of 100 events, with INSERT ... SELECT FROM
-#			jsonb_array_elements() into a table of the same columns and index
-#	single	eb_put_event(), with a plain INSERT of one row into such a table
+# Everything but floor ends with a commit that waits for the disk. The CPU time
+# is the whole server's: the router's reading of the events is in it.
 #
-# First the CPU time of one event, user and system, of a loop within one
-# transaction: no client, no commit, and not much moved by what else the
-# machine does. Then events per second with pgbench, in prepared mode (the
-# request is parsed once) and in simple mode (its text is parsed each time);
-# commits do not wait for the disk, which would hide the difference.
-#
-set -euo pipefail
 
-seconds=${1:-5}
-rounds=3
-database=eventbus_bench
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-export PGOPTIONS='-c synchronous_commit=off -c client_min_messages=error'
+bench_put() {
+	local side
 
-sql() { psql -X -q -v ON_ERROR_STOP=1 -d "$database" "$@"; }
-
-psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $database" -c "CREATE DATABASE $database"
-sql <<-'SQL'
-	CREATE EXTENSION eventbus;
-	CREATE TABLE plain (LIKE eventbus.event_log INCLUDING STORAGE);
-	CREATE INDEX ON plain (xid);
-	CREATE SEQUENCE plain_seq;
-SQL
-
-detail() {
-	echo "{\"orderId\":\"ORD-$1\",\"customerId\":\"CUST-$(($1 * 7919 % 10000))\",\"totalAmount\":$(($1 * 37 % 2000)).50,\"currency\":\"USD\",\"items\":[{\"sku\":\"SKU-$1\",\"quantity\":2,\"price\":19.99},{\"sku\":\"SKU-9$1\",\"quantity\":1,\"price\":5}],\"shippingAddress\":{\"city\":\"Springfield\",\"zip\":\"12345\",\"country\":\"US\"}}"
+	fresh_database
+	plain_tables
+	put_scripts
+	for round in $(each_round); do
+		for side in floor eventbus insert copy $pgq_side commit; do
+			put_side "$side"
+		done
+	done
+	drop_database bench
 }
 
-entries='['
-for i in $(seq 1 100); do
-	[ "$i" = 1 ] || entries+=,
-	entries+="{\"Source\":\"orders.service\",\"DetailType\":\"Order Placed\",\"Detail\":$(detail "$i")}"
-done
-entries+=']'
+put_scripts() {
+	local rows="SELECT pg_current_xact_id(), nextval('plain_seq'), now(), now(), ord, 0, 1, 0, gen_random_uuid(),
+			e->>'Source', e->>'DetailType', e->'Detail', NULL::text[], e->>'TraceHeader', e->>'EventGroupId'
+		FROM batches, jsonb_array_elements(entries) WITH ORDINALITY AS r (e, ord) WHERE n ="
+	local columns="$plain_columns, resources, trace_header, event_group_id"
 
-columns='xid, seq, ingested_at, "time", ord, bus_id, generation, hop_count, id, source, detail_type, detail'
-batch_plain="INSERT INTO plain ($columns, resources, trace_header, event_group_id)
-	SELECT pg_current_xact_id(), (SELECT nextval('plain_seq')), now(), now(), ord, 0, 1, 0, gen_random_uuid(),
-		e->>'Source', e->>'DetailType', e->'Detail', NULL, e->>'TraceHeader', e->>'EventGroupId'
-	FROM jsonb_array_elements(REQUEST) WITH ORDINALITY AS r (e, ord)"
-single_plain="INSERT INTO plain ($columns)
-	VALUES (pg_current_xact_id(), nextval('plain_seq'), now(), now(), 0, 0, 1, 0, gen_random_uuid(),
-		'orders.service', 'Order Placed', REQUEST)"
-batch_eventbus='SELECT eb_put_events(REQUEST)'
-single_eventbus="SELECT eb_put_event('orders.service', 'Order Placed', REQUEST)"
-batch_request=$entries
-single_request=$(detail 1)
-
-# Microseconds of CPU for one event; the least of some runs.
-cpu() {		# cpu batch|single eventbus|plain
-	local statement="${1}_$2" request="${1}_request" loops=2000 events=100
-
-	if [ "$1" = single ]; then loops=50000 events=1; fi
-	statement=${!statement/#SELECT/PERFORM}
-	sql 2>&1 <<-SQL | awk -v n=$((loops * events)) '
-		/ user, .* system, / { t = $2 + $4; if (t > 0.01 && (!min || t < min)) min = t }
-		END { printf "%.2f\n", min * 1e6 / n }'
-		CREATE TEMP TABLE request AS SELECT \$q\$${!request}\$q\$::jsonb AS r;
-		SET client_min_messages = log;
-		SET log_statement_stats = on;
-		$(for _ in $(seq $((rounds + 1))); do
-			echo "DO \$\$ DECLARE request jsonb := (SELECT r FROM request);"
-			echo "BEGIN FOR i IN 1..$loops LOOP ${statement/REQUEST/request}; END LOOP; END \$\$;"
-		done)
+	put_script floor "SELECT jsonb_array_length(entries) FROM batches WHERE n = :n"
+	put_script eventbus "$put_batch"
+	put_script insert "INSERT INTO plain ($columns) $rows :n"
+	put_script copy "COPY plain ($columns) FROM '$work/run/batch-:n.copy'"
+	put_script commit "SELECT pg_current_xact_id(), :n"
+	pgq_side=
+	if [ -n "$pgq" ]; then
+		pgq_side=pgq
+		sql <<<'CREATE EXTENSION pgq; SELECT pgq.create_queue($$bench$$)' >/dev/null
+		put_script pgq "SELECT count(pgq.insert_event('bench', e->>'DetailType', (e->'Detail')::text))
+			FROM batches, jsonb_array_elements(entries) AS e WHERE n = :n"
+	fi
+	sql <<-SQL
+		DO \$do\$ BEGIN FOR n IN 0 .. 199 LOOP
+			EXECUTE format(\$\$COPY ($rows %s) TO '$work/run/batch-%s.copy'\$\$, n, n);
+		END LOOP; END \$do\$;
 	SQL
 }
 
-printf '%-8s %-9s %14s %14s %8s\n' what '' 'eventbus us/ev' 'plain us/row' ratio
-for what in batch single; do
-	echo "$what cpu $(cpu $what eventbus) $(cpu $what plain)" |
-		awk '{ printf "%-8s %-9s %14.2f %14.2f %8.2f\n", $1, $2, $3, $4, $4 / $3 }'
-done
+put_script() { printf '%s\n' '\set n random(0, 199)' "$(tr '\n\t' '  ' <<<"$2");" | script "$1"; }
 
-for what in batch single; do
-	for how in eventbus plain; do
-		statement=${what}_$how request=${what}_request
-		echo "${!statement/REQUEST/\'${!request}\'};" | tr '\n\t' '  ' >"$dir/$what.$how"
-		echo >>"$dir/$what.$how"
-	done
-done
+put_side() {
+	local mode=prepared
 
-# Transactions per second of one script.
-tps() {
-	pgbench -n -c 1 -T "$seconds" -M "$2" -f "$dir/$1" "$database" |
-		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	[ "$1" != copy ] || mode=simple		# COPY takes no parameters
+	measure_load "$1" 100 1 -M "$mode"
 }
-
-printf '%-8s %-9s %14s %14s %8s\n' what mode 'eventbus ev/s' 'plain rows/s' ratio
-for mode in prepared simple; do
-	for what in batch single; do
-		ours=0 plain=0 events=1
-		[ "$what" = single ] || events=100
-		for _ in $(seq $rounds); do
-			ours=$(echo "$ours $(tps $what.eventbus $mode)" | awk '{ print ($1 > $2 ? $1 : $2) }')
-			plain=$(echo "$plain $(tps $what.plain $mode)" | awk '{ print ($1 > $2 ? $1 : $2) }')
-		done
-		echo "$what $mode $ours $plain $events" |
-			awk '{ printf "%-8s %-9s %14.0f %14.0f %8.2f\n", $1, $2, $3 * $5, $4 * $5, $3 / $4 }'
-	done
-done
-psql -X -q -d postgres -c "DROP DATABASE $database"

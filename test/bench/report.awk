@@ -1,0 +1,107 @@
+# report.awk: the table, from the figures of bench.sh (section, measure, round,
+# value, unit, separated by tabs). A figure is the median of its rounds.
+
+BEGIN { FS = "\t" }
+
+{
+	key = $1 "/" $2
+	value[key, ++count[key]] = $4
+}
+
+function median(key,    i, j, n, t, v) {
+	n = count[key]
+	for (i = 1; i <= n; i++) {
+		t = value[key, i] + 0
+		for (j = i - 1; j >= 1 && v[j] > t; j--)
+			v[j + 1] = v[j]
+		v[j + 1] = t
+	}
+	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+}
+
+function has(key) { return key in count }
+
+# One line: what we need and what the baseline needs, and their ratio, which
+# is to be at least (or at most) so much. cpu: the same of CPU time, or "".
+function line(what, ours, baseline, ratio, sign, goal, cpu) {
+	printf "| %s | %s | %s | %.2f | %s %s%s | %s |\n", what, ours, baseline, ratio,
+		sign, goal, (sign == "≥" ? ratio >= goal : ratio <= goal) ? "" : " **missed**", cpu
+}
+
+# Microseconds for an event, from transactions of 100.
+function us(key) { return 1e4 / median("put/" key " tps") }
+function cpu(key) { return median(key " cpu") }
+function times(x) { return sprintf("%.2f", x) }
+function us1(x) { return sprintf("%.1f µs", x) }
+function rate(x) { return sprintf("%.0f/s", x) }
+function ms(x) { return sprintf("%.2f ms", x / 1000) }
+function ms2(key) { return ms(median(key " p50")) " (" ms(median(key " p99")) ")" }
+
+function put_lines(    floor) {
+	floor = us("floor")
+	line("put, batches of 100, one connection: beside INSERT … SELECT FROM jsonb_array_elements", us1(us("eventbus")),
+		us1(us("insert")), us("insert") / us("eventbus"), "≥", 2.5, times(cpu("put/insert") / cpu("put/eventbus")))
+	if (has("put/pgq tps"))
+		line("the same beside pgq.insert_event", us1(us("eventbus")), us1(us("pgq")), us("pgq") / us("eventbus"),
+			"≥", 4, times(cpu("put/pgq") / cpu("put/eventbus")))
+	line(sprintf("the same above the floor (reading the batch: %.1f µs) beside COPY of ready-made rows", floor),
+		us1(us("eventbus") - floor), us1(us("copy")), (us("eventbus") - floor) / us("copy"), "≤", 1.2,
+		times((cpu("put/eventbus") - cpu("put/floor")) / cpu("put/copy")))
+}
+
+function backlog_line(what, ours, goal) {
+	line(what, us1(median("backlog/" ours)), us1(median("backlog/insert")),
+		median("backlog/insert") / median("backlog/" ours), "≥", goal,
+		times(cpu("backlog/insert") / cpu("backlog/" ours)))
+}
+
+function scale_line(what, kind) {
+	line(what, sprintf("%s (100: %s)", us1(median("scale/" kind " 1000")), us1(median("scale/" kind " 100"))),
+		us1(median("scale/" kind " 1")), median("scale/" kind " 1000") / median("scale/" kind " 1"), "≤", 1.5,
+		times(cpu("scale/" kind " 1000") / cpu("scale/" kind " 1")))
+}
+
+END {
+	print "| work | eventbus | beside | ratio | to reach | ratio of CPU time |"
+	print "|---|---|---|---|---|---|"
+	if (has("put/eventbus tps"))
+		put_lines()
+	if (has("commit/eventbus tps"))
+		line("one event per transaction, 8 clients, routed and delivered meanwhile: beside INSERT of one row",
+			rate(median("commit/eventbus tps")), rate(median("commit/insert tps")),
+			median("commit/eventbus tps") / median("commit/insert tps"), "≥", 0.9,
+			times(cpu("commit/insert") / cpu("commit/eventbus")))
+	if (has("latency/put p50"))
+		line("commit → row in the target table at 50/s, p50 (p99): beside LISTEN/NOTIFY",
+			ms2("latency/put"), ms2("latency/notify"),
+			median("latency/put p50") / median("latency/notify p50"), "≤", 3, "")
+	if (has("latency/durable p50"))
+		line("the same from the answer to a COMMIT that waited for the disk", ms2("latency/durable returned"),
+			ms2("latency/notify"), median("latency/durable returned p50") / median("latency/notify p50"), "≤", 3, "")
+	if (has("backlog/delivered")) {
+		backlog_line("backlog into one plain table, per event: beside INSERT … SELECT of the same rows", "delivered", 1)
+		backlog_line("the same, the router alone", "routed", 4)
+		line("backlog beside an idle writing transaction and a repeatable-read snapshot: beside without",
+			us1(median("backlog/held")), us1(median("backlog/delivered")),
+			median("backlog/delivered") / median("backlog/held"), "≥", 0.9,
+			times(cpu("backlog/delivered") / cpu("backlog/held")))
+	}
+	if (has("scale/bus 1"))
+		scale_line("1,000 buses, put, routed and delivered, per event: beside 1", "bus")
+	if (has("scale/target 1"))
+		scale_line("1,000 targets, likewise: beside 1", "target")
+	if (has("neighbours/alone")) {
+		line("a healthy target beside 20 locked or refusing ones, events per second: beside alone",
+			rate(1e6 / median("neighbours/beside")), rate(1e6 / median("neighbours/alone")),
+			median("neighbours/alone") / median("neighbours/beside"), "≥", 0.8, "")
+		line("the same, p50 latency", ms(median("neighbours/beside p50")), ms(median("neighbours/alone p50")),
+			median("neighbours/beside p50") / median("neighbours/alone p50"), "≤", 2, "")
+	}
+	n = split("plain indexed defaults generated triggered", kinds, " ")
+	for (i = 1; i <= n; i++)
+		if (has("tables/" kinds[i]))
+			line("backlog into a table, " kinds[i] ": beside INSERT … SELECT", us1(median("tables/" kinds[i])),
+				us1(median("tables/" kinds[i] " insert")),
+				median("tables/" kinds[i] " insert") / median("tables/" kinds[i]), "≥", 1,
+				times(cpu("tables/" kinds[i] " insert") / cpu("tables/" kinds[i])))
+}
