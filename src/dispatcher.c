@@ -67,6 +67,8 @@ eb_dispatcher_turn(void)
 										   SLOW_BATCH);
 	holding = false;
 	eb_workqueue_release(&held, outcome, later);
+	if (outcome == EB_WORK_LATER)
+		ask_for_help();
 	ConditionVariableBroadcast(&eb_worker_database()->progress);
 	return 0;
 }
@@ -119,7 +121,10 @@ note_failure(TimestampTz *later)
 	return EB_WORK_LATER;
 }
 
-/* Wakes the router, which starts dispatchers when targets are ready. */
+/*
+ * Wakes the router, which starts and wakes dispatchers when targets are ready
+ * or will be.
+ */
 static void
 ask_for_help(void)
 {

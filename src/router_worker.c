@@ -24,6 +24,7 @@
 #include "maintenance.h"
 #include "router.h"
 #include "worker.h"
+#include "workqueue.h"
 
 #define MAINTENANCE_MS		60000
 #define GIVE_WAY_AFTER_MS	250 /* idle for so long */
@@ -127,6 +128,13 @@ give_way_if_idle(TimestampTz idle_since, bool blocked)
 		eb_worker_leave(blocked ? EB_LEAVE_BLOCKED : EB_LEAVE_IDLE);
 }
 
+/* The sooner of two times to wake up, of which the other may be -1: never. */
+static long
+sooner(long sleep, long other)
+{
+	return other < 0 ? sleep : Min(sleep, other);
+}
+
 void
 eb_router_main(Datum main_arg)
 {
@@ -147,6 +155,8 @@ eb_router_main(Datum main_arg)
 		if (has_work(db))
 			continue;
 		give_way_if_idle(idle_since, tend >= 0);
-		(void) eb_worker_wait(tend < 0 ? sleep : Min(tend, sleep));
+		sleep = sooner(sleep, tend);
+		sleep = sooner(sleep, eb_workqueue_sleep());
+		(void) eb_worker_wait(sleep);
 	}
 }

@@ -328,10 +328,25 @@ eb_workqueue_needed(void)
 
 	if (queues == NULL)
 		return 0;
-	LWLockAcquire(queue->lock, LW_SHARED);
+	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	wake_delayed(queues, GetCurrentTimestamp());
 	needed = needed_dispatchers(queues);
 	LWLockRelease(queue->lock);
 	return needed;
+}
+
+long
+eb_workqueue_sleep(void)
+{
+	DatabaseQueues *queues = own_queues();
+	long		sleep;
+
+	if (queues == NULL)
+		return -1;
+	LWLockAcquire(queue->lock, LW_SHARED);
+	sleep = next_delay(queues, GetCurrentTimestamp());
+	LWLockRelease(queue->lock);
+	return sleep;
 }
 
 /* --- dispatchers -------------------------------------------------------- */

@@ -53,6 +53,13 @@ extern int	eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs,
 extern int	eb_workqueue_needed(void);
 
 /*
+ * Milliseconds until the first target of this database that was put off is
+ * ready, -1: there is none. The router sees to it that a dispatcher is awake
+ * then: those that sleep went to sleep before they could know.
+ */
+extern long eb_workqueue_sleep(void);
+
+/*
  * Leases a ready target of this database. A reserve dispatcher is given only
  * targets whose last batch was quick. False when there is none; then *sleep
  * says in how many milliseconds a delayed one becomes ready, or -1, and
