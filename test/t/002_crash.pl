@@ -28,7 +28,9 @@ unlike($log, qr/PANIC|TRAP|signal 6|signal 11/, 'nobody crashed but who was kill
 
 # lines of sessions have a name between pid and level, those of workers none
 my %errors = map { $_ => 1 } $log =~ /\[\d+\] ((?:ERROR|FATAL): .*)/g;
-delete @errors{ grep { /due to (user request|administrator command)/ } keys %errors };
-is(join("\n", sort keys %errors), '', 'no worker failed but who was told to end');
+# a target that is put again or removed while a batch is delivered to it: the
+# batch is done again
+delete @errors{ grep { /due to (user request|administrator command|a concurrent change)$/ } keys %errors };
+is(join("\n", sort keys %errors), '', 'no worker failed but who was told to end, or came too late');
 $node->stop;
 done_testing();
