@@ -305,6 +305,10 @@ unpack_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 	int64		before = last - count;	/* number before the row's first */
 	int			i = Max(state->place->position - before, 0);
 
+	/* what is read now may have to be read again: no later leaf will do */
+	if (state->n == 0)
+		state->place->leaf_hint = leaf->leaf_id;
+
 	if (VARSIZE_ANY_EXHDR(refs) != count * sizeof(EbDeliveryRef))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -318,7 +322,6 @@ unpack_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
 		memcpy(&item->ref, VARDATA_ANY(refs) + i * sizeof(EbDeliveryRef),
 			   sizeof(EbDeliveryRef));
 	}
-	state->place->leaf_hint = leaf->leaf_id;
 	return state->n < state->limit;
 }
 

@@ -64,7 +64,7 @@ typedef struct EbStreamPlace
 
 /*
  * Reads up to limit deliveries from a place on, in order, into items;
- * place->leaf_hint then is the leaf that the last of them was in.
+ * place->leaf_hint then is the leaf that the first of them was in.
  */
 extern int	eb_stream_read(EbStreamPlace *place, Snapshot snapshot,
 						   EbDeliveryItem *items, int limit);
