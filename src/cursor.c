@@ -5,8 +5,9 @@
  *
  * One row per generation, written by the one router of the database in the
  * transaction that appends the deliveries. The row's place is kept in memory
- * (tid_update.c); that a second router had changed it would show as a failed
- * update.
+ * (tid_update.c). That the row is not there any more, because somebody else has
+ * changed it or the table was rewritten, is an error: the next router reads it
+ * anew.
  *
  *-------------------------------------------------------------------------
  */
@@ -68,6 +69,22 @@ eb_cursor_read(int32 generation, EbCursor *cursor)
 	return found;
 }
 
+/* Makes sure that what is at the cursor's place is the cursor. */
+static void
+check_place(Relation rel, EbCursor *cursor, TupleTableSlot *slot)
+{
+	EbTidKey	key = {CURSOR_GENERATION, cursor->generation};
+	ItemPointerData tid = cursor->tid;
+
+	if (!eb_tid_fetch(rel, GetActiveSnapshot(), &tid, &key, 1, slot) ||
+		!ItemPointerEquals(&tid, &cursor->tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("cursor of the router was changed by somebody else"),
+				 errdetail("Its row in table \"%s\" has moved.",
+						   RelationGetRelationName(rel))));
+}
+
 void
 eb_cursor_write(EbCursor *cursor)
 {
@@ -76,6 +93,7 @@ eb_cursor_write(EbCursor *cursor)
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Datum	   *values = slot->tts_values;
 
+	check_place(rel, cursor, slot);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts);
 	values[CURSOR_GENERATION - 1] = Int32GetDatum(cursor->generation);

@@ -36,7 +36,11 @@ typedef struct EbCursor
  */
 extern bool eb_cursor_read(int32 generation, EbCursor *cursor);
 
-/* Writes it, in this transaction. The caller must hold the only copy. */
+/*
+ * Writes it, in this transaction. The caller must hold the only copy. An error
+ * (40001) when the row that the active snapshot sees is not the one that was
+ * read or written last.
+ */
 extern void eb_cursor_write(EbCursor *cursor);
 
 #endif							/* EB_CURSOR_H */

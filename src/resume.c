@@ -111,10 +111,11 @@ resume_generation(int32 generation)
 	PushActiveSnapshot(GetLatestSnapshot());
 	found = eb_cursor_read(generation, &cursor);
 	if (found)
+	{
 		route_rest(&cursor);
-	PopActiveSnapshot();
-	if (found)
 		eb_cursor_write(&cursor);
+	}
+	PopActiveSnapshot();
 	seal_leaves(generation);
 }
 
