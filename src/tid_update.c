@@ -16,6 +16,7 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "storage/bufmgr.h"
@@ -64,39 +65,46 @@ eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 	return found;
 }
 
-/* Who has replaced or deleted this version of the row, or is about to. */
-static TransactionId
-updater_of(Relation rel, ItemPointer tid)
+/* A copy of the header of the version at tid. */
+static HeapTupleHeaderData
+read_header(Relation rel, ItemPointer tid)
 {
 	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	Page		page = BufferGetPage(buffer);
+	HeapTupleHeaderData header;
 	ItemId		item;
-	HeapTupleHeader tuple;
-	TransactionId xmax = InvalidTransactionId;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
-	tuple = (HeapTupleHeader) PageGetItem(page, item);
-	if (!(tuple->t_infomask & HEAP_XMAX_INVALID))
-		xmax = HeapTupleHeaderGetUpdateXid(tuple);
+	Assert(ItemIdIsNormal(item));
+	memcpy(&header, PageGetItem(page, item), sizeof(header));
 	UnlockReleaseBuffer(buffer);
-	return xmax;
+	return header;
 }
 
 bool
 eb_tid_is_changing(Relation rel, ItemPointer tid)
 {
-	TransactionId xid = updater_of(rel, tid);
+	HeapTupleHeaderData header = read_header(rel, tid);
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(&header);
 
-	return TransactionIdIsValid(xid) && TransactionIdIsInProgress(xid);
+	/* lockers count, too: they keep us from updating the row */
+	if (header.t_infomask & HEAP_XMAX_INVALID)
+		return false;
+	if (header.t_infomask & HEAP_XMAX_IS_MULTI)
+		return MultiXactIdIsRunning(xmax,
+									HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask));
+	return TransactionIdIsInProgress(xmax);
 }
 
 bool
 eb_tid_changed_here(Relation rel, ItemPointer tid)
 {
-	TransactionId xid = updater_of(rel, tid);
+	HeapTupleHeaderData header = read_header(rel, tid);
 
-	return TransactionIdIsCurrentTransactionId(xid);
+	return (header.t_infomask & HEAP_XMAX_INVALID) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(&header));
 }
 
 /* Lets the page that the row is on be pruned, if that is worth while. */
