@@ -34,8 +34,8 @@ PG_FUNCTION_INFO_V1(eventbus_target_created);
 
 /*
  * Row trigger on eventbus.target: a new target starts at the beginning of the
- * delivery stream, which holds nothing for it yet. While the log is parked
- * there is no stream.
+ * delivery stream, which holds nothing for it yet. Where there is no stream,
+ * targets get their positions when it is made.
  */
 Datum
 eventbus_target_created(PG_FUNCTION_ARGS)
@@ -99,11 +99,9 @@ insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 {
 	EbSqlArg	args[5];
 
+	/* a copy of a database has no stream before somebody has seen it */
 	if (eb_generation() == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot create a target while the event log is parked"),
-				 errdetail("The log of this database was restored or copied from another one.")));
+		(void) eb_make_leaves();
 
 	args[0] = eb_sql_int(rule->rule_id);
 	args[1] = eb_sql_text(spec->id);

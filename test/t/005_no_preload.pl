@@ -53,10 +53,21 @@ rows_are($node, $db,
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
 $node->safe_psql($db, q{SELECT eb_put_event('s', 'd', '{"i": 102}')});
+
+# a copy that no worker has seen takes targets and events
+$node->safe_psql('template1', "CREATE DATABASE copy TEMPLATE $db");
+$node->safe_psql('copy', q{
+SELECT eb_put_target('all', 'too', 'table', 'arrived');
+SELECT eb_put_event('s', 'd', '{"i": 1000}');
+});
+
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'eventbus'");
 $node->restart;
 all_is_delivered($node, $db, 'preloaded again');
 rows_are($node, $db, 'SELECT count(*), max(arrival) FROM arrived', '102|102', 'goes on where it was');
+all_is_delivered($node, 'copy', 'and delivers in the copy');
+rows_are($node, 'copy', q{SELECT count(*) FROM arrived WHERE detail = '{"i": 1000}'},
+	'2', 'to the old target and to the new one');
 
 $node->stop;
 done_testing();
