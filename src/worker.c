@@ -543,20 +543,25 @@ eb_worker_next(void)
 	MemoryContextReset(turn_context);
 }
 
+/* when the current batch began */
+static TimestampTz batch_started = 0;
+
 void
 eb_worker_nap(void)
 {
-	static TimestampTz last = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	int64		interval = (int64) (eb_guc_batch_interval * 1000.0);
 
 	/* a clock that was set back must not make us sleep long */
-	if (now >= last && now - last < interval)
-	{
-		pg_usleep(interval - (now - last));
-		now = GetCurrentTimestamp();
-	}
-	last = now;
+	if (now >= batch_started && now - batch_started < interval)
+		pg_usleep(interval - (now - batch_started));
+}
+
+void
+eb_worker_begin_batch(void)
+{
+	eb_worker_nap();
+	batch_started = GetCurrentTimestamp();
 }
 
 bool

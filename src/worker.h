@@ -47,10 +47,11 @@ extern EbDatabase *eb_worker_start(void);
 extern void eb_worker_next(void);
 
 /*
- * Keeps turns apart: sleeps until eventbus.batch_interval has passed since
- * the last call returned.
+ * Keeps batches apart. The first call sleeps until eventbus.batch_interval has
+ * passed since the last batch began; the second does so and begins one.
  */
 extern void eb_worker_nap(void);
+extern void eb_worker_begin_batch(void);
 
 /*
  * Waits for the latch, milliseconds at most, then does eb_worker_next(). False
