@@ -334,6 +334,7 @@ note_error(Batch *batch, const ErrorData *error)
 static void
 run_rejected(Batch *batch, int n, ErrorData *error)
 {
+	batch->lease->rejected = true;
 	if (n > 1)
 	{
 		batch->lease->batch_size = n / 2;

@@ -7,12 +7,13 @@
  * given back when the batch is done or has failed, or by the exit callback when
  * a signal ends the process; a kill -9 restarts the cluster, and the queue is
  * made anew. An error outside of what the target runs, such as at commit, is
- * logged; the process goes on, since others wait for it. Should two processes ever work on one target all the same, the
- * update of its position stops the second.
+ * logged; the process goes on, since others wait for it. Should two processes
+ * ever work on one target all the same, the update of its position stops the
+ * second.
  *
  * Dispatcher 0 is the reserve: it takes only targets whose last batch was
- * quick. When there are only slow ones, it asks the router for another
- * dispatcher.
+ * quick and went well. When there are only others, it asks the router for
+ * another dispatcher.
  *
  *-------------------------------------------------------------------------
  */
@@ -62,9 +63,11 @@ eb_dispatcher_turn(void)
 		return sleep;
 	}
 	holding = true;
+	held.rejected = false;
 	outcome = deliver(&later);
-	held.slow = TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
-										   SLOW_BATCH);
+	held.slow = outcome == EB_WORK_LATER || held.rejected ||
+		TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
+								   SLOW_BATCH);
 	holding = false;
 	eb_workqueue_release(&held, outcome, later);
 	if (outcome == EB_WORK_LATER)

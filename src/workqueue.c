@@ -17,9 +17,11 @@
  *		                   time
  *
  * Ready targets wait in two queues, first come first served: one for those
- * whose last batch was quick, one for the slow. The reserve dispatcher takes
- * from the quick one only, so targets that hang can never hold all
- * dispatchers; the others take turns between the two.
+ * whose last batch was quick and went well, one for the slow, which are also
+ * those that reject events or fail. The reserve dispatcher takes from the
+ * quick one only, so targets that hang, or that keep dispatchers busy with
+ * finding out what is wrong, can never hold all of them; the others take turns
+ * between the two.
  *
  * One LWLock guards everything. It is held for a few list operations, by the
  * router once a batch and by a dispatcher twice a batch.

@@ -20,7 +20,9 @@ typedef struct EbLease
 	int32		leaf_hint;		/* deliveries leaf_id to begin with, 0: oldest */
 	int			batch_size;		/* what it took last, 0: no experience */
 	int			failures;		/* in a row, of any kind */
-	bool		slow;			/* its last batch took long */
+	bool		rejected;		/* it rejected events of its last batch */
+	bool		slow;			/* its last batch took long, or did not go
+								 * well */
 } EbLease;
 
 /* What became of a leased target. */
@@ -61,10 +63,10 @@ extern long eb_workqueue_sleep(void);
 
 /*
  * Leases a ready target of this database. A reserve dispatcher is given only
- * targets whose last batch was quick. False when there is none; then *sleep
- * says in how many milliseconds a delayed one becomes ready, or -1, and
- * *help_wanted whether one has become ready that a reserve is not given; this
- * is said once.
+ * targets whose last batch was quick and went well. False when there is none;
+ * then *sleep says in how many milliseconds a delayed one becomes ready, or
+ * -1, and *help_wanted whether one has become ready that a reserve is not
+ * given; this is said once.
  */
 extern bool eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
 							   bool *help_wanted);
