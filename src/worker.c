@@ -25,7 +25,8 @@
  *
  * An error that escapes ends the process. leave_place() counts failures and
  * says when the next may be started: 1 s, 2 s, 4 s ... 60 s; a minute of work
- * without an error is forgiveness.
+ * without an error is forgiveness. A worker that was told to end, by
+ * pg_terminate_backend() say, has not failed: another one comes in a second.
  *
  * The settings below are overridden whatever ALTER DATABASE or ALTER ROLE say:
  * some would break a worker, others would change what it does. Settings that
@@ -66,6 +67,7 @@
 #define FORGIVE_S			60	/* who ran that long starts afresh */
 #define IDLE_RESTART_S		60	/* who left idle, if nobody asks before */
 #define BLOCKED_RESTART_S	2
+#define TOLD_RESTART_S		1
 #define COMPLAIN_S			600 /* between two lines about the same */
 #define MAX_VERSION_LENGTH	64
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
@@ -113,7 +115,7 @@ static const char *const known_versions[] = {"1.0"};
 static WorkerArguments arguments;
 static EbDatabase *database = NULL;
 static EbWorkerSlot *place = NULL;
-static EbLeaveReason leave_reason = EB_LEAVE_FAILED;
+static volatile EbLeaveReason leave_reason = EB_LEAVE_FAILED;
 static Oid	extension = InvalidOid;
 static char extension_version[MAX_VERSION_LENGTH];
 static MemoryContext turn_context = NULL;
@@ -264,8 +266,8 @@ set_state_behind_router(void)
 		back_off();
 	else
 	{
-		int			seconds = leave_reason == EB_LEAVE_IDLE ?
-			IDLE_RESTART_S : BLOCKED_RESTART_S;
+		int			seconds = leave_reason == EB_LEAVE_IDLE ? IDLE_RESTART_S :
+			leave_reason == EB_LEAVE_TOLD ? TOLD_RESTART_S : BLOCKED_RESTART_S;
 
 		place->failures = 0;
 		place->restart_at =
@@ -467,6 +469,14 @@ open_extension(void)
 	eb_shmem_wake_launcher();
 }
 
+/* SIGTERM: ends as die() has it, and leaves word that it was no failure. */
+static void
+handle_told_to_end(SIGNAL_ARGS)
+{
+	leave_reason = EB_LEAVE_TOLD;
+	die(postgres_signal_arg);
+}
+
 EbDatabase *
 eb_worker_start(void)
 {
@@ -474,7 +484,7 @@ eb_worker_start(void)
 
 	/* cancelling a dispatcher ends the user's code that it runs */
 	pqsignal(SIGINT, is_router() ? SIG_IGN : StatementCancelHandler);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_told_to_end);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 
@@ -530,7 +540,7 @@ eb_worker_next(void)
 	 * log, nor is there a statement to cancel.
 	 */
 	if (ProcDiePending)
-		eb_worker_leave(EB_LEAVE_FAILED);
+		eb_worker_leave(EB_LEAVE_TOLD);
 	QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
 

@@ -20,7 +20,8 @@
 /* Why a worker leaves; decides what becomes of its place. */
 typedef enum EbLeaveReason
 {
-	EB_LEAVE_FAILED,			/* an error, or SIGTERM: back off */
+	EB_LEAVE_FAILED,			/* an error: back off */
+	EB_LEAVE_TOLD,				/* SIGTERM: start again soon */
 	EB_LEAVE_ABSENT,			/* the extension is not there */
 	EB_LEAVE_CHANGED,			/* the extension is another: start again */
 	EB_LEAVE_IDLE,				/* nothing to do: start again when there is */
