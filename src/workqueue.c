@@ -292,6 +292,8 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 	if (queues == NULL)
 		return 0;
 	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	if (at_once)
+		wake_delayed(queues, DT_NOEND);
 	for (int i = 0; i < n; i++)
 	{
 		WorkEntry  *entry = find_entry(target_ids[i], true);
@@ -304,8 +306,7 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 		entry->marked_seq = Max(entry->marked_seq, last_seqs[i]);
 		entry->marked = true;
 		entry->doubtful |= at_once;
-		if (entry->state == WORK_IDLE ||
-			(entry->state == WORK_DELAYED && at_once))
+		if (entry->state == WORK_IDLE)
 			make_ready(queues, entry);
 	}
 	needed = needed_dispatchers(queues);
