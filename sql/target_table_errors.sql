@@ -130,10 +130,27 @@ TABLE generated ORDER BY 1;
 SELECT rule, n, sqlstate, error_message FROM failed
 WHERE rule IN ('numbers', 'domains', 'lacking', 'short', 'triggered', 'policed', 'viewed', 'generated') ORDER BY rule, n;
 
+-- what a trigger leaves behind in the process, whether it succeeds or not
+CREATE TABLE locked (detail_type text);
+CREATE FUNCTION lock_for_good() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_advisory_lock(hashtext('tte'), NEW.detail_type::int);
+	PERFORM pg_advisory_lock_shared(hashtext('tte'), 3);
+	PERFORM 1 / (NEW.detail_type::int - 2);
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER lock_for_good BEFORE INSERT ON locked FOR EACH ROW EXECUTE FUNCTION lock_for_good();
+CALL target('locked');
+CALL put('locked', 2);
+SELECT eb_wait_until_delivered('30 s');
+TABLE locked;
+SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = hashtext('tte')::oid;
+
 SELECT count(eb_remove_target(name, 'into', event_bus => 'tte')), count(eb_delete_rule(name, event_bus => 'tte'))
 FROM unnest(ARRAY['checked', 'uniq', 'uniq_ignored', 'excluded', 'unfit', 'unfit_odd', 'child', 'patient',
 	'constrained', 'numbers', 'domains', 'lacking', 'short', 'triggered', 'policed',
-	'viewed', 'generated']) AS name;
+	'viewed', 'generated', 'locked']) AS name;
 SELECT eb_delete_event_bus('tte');
 SET client_min_messages = warning;
 DROP SCHEMA tte CASCADE;

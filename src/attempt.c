@@ -6,9 +6,13 @@
  * What a target does may run code of users: triggers, defaults, casts, checks.
  * It runs in a subtransaction, as the owner of the rule, under
  * SECURITY_RESTRICTED_OPERATION (no SET ROLE, no temporary tables, nothing
- * deferred that could run later with other rights), with its settings undone
- * afterwards, a limit on waiting for locks and on the time it may take. No
- * other part of the delivery engine leaves the extension's own tables.
+ * deferred that could run later with other rights), with its settings and
+ * advisory locks undone afterwards, a limit on waiting for locks and on the
+ * time it may take. No other part of the delivery engine leaves the
+ * extension's own tables.
+ *
+ * An error that is raised as ERROR never means that this process has to end,
+ * whatever its SQLSTATE says: what means that is FATAL and not caught here.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -65,6 +70,9 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	}
 	PG_END_TRY();
 	MemoryContextDelete(scratch);
+
+	/* advisory locks of a session, which this one ends for user code */
+	LockReleaseSession(USER_LOCKMETHOD);
 	return verdict;
 }
 
@@ -111,13 +119,7 @@ verdict_of(const ErrorData *error)
 {
 	switch (error->sqlerrcode)
 	{
-		case ERRCODE_ADMIN_SHUTDOWN:
-		case ERRCODE_CRASH_SHUTDOWN:
-		case ERRCODE_DATABASE_DROPPED:
-			ReThrowError(unconstify(ErrorData *, error));
-			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
-		case ERRCODE_QUERY_CANCELED:
 		case ERRCODE_OBJECT_IN_USE:
 			return EB_BUSY;
 		default:
@@ -127,7 +129,7 @@ verdict_of(const ErrorData *error)
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: deadlock, serialization */
 		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53: disk full, memory */
-		case ERRCODE_OPERATOR_INTERVENTION: /* 57 */
+		case ERRCODE_OPERATOR_INTERVENTION: /* 57: timeout, cancelled */
 		case ERRCODE_SYSTEM_ERROR:	/* 58: I/O */
 		case ERRCODE_CONNECTION_EXCEPTION:	/* 08: of a foreign table */
 			return EB_BUSY;
