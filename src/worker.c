@@ -37,6 +37,9 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 
 #include "access/genam.h"
@@ -70,6 +73,7 @@
 #define TOLD_RESTART_S		1
 #define COMPLAIN_S			600 /* between two lines about the same */
 #define MAX_VERSION_LENGTH	64
+#define KEPT_MEMORY			(16 * 1024 * 1024)
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
 
 /* What a worker is told when it is launched; in bgw_extra. */
@@ -477,6 +481,20 @@ handle_told_to_end(SIGNAL_ARGS)
 	die(postgres_signal_arg);
 }
 
+/*
+ * A batch takes a few MB and gives them back at its end. glibc would return
+ * them to the kernel each time, and the next batch would fault them in again,
+ * page by page: a tenth of a dispatcher's time. So let it keep some.
+ */
+static void
+keep_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	(void) mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+	(void) mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+#endif
+}
+
 EbDatabase *
 eb_worker_start(void)
 {
@@ -488,6 +506,7 @@ eb_worker_start(void)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 
+	keep_memory();
 	if (!take_place())
 		proc_exit(0);
 	on_shmem_exit(leave_place, 0);
