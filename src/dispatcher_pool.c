@@ -11,8 +11,10 @@
  * time, and the second finds the place taken.
  *
  * Wanted is what the last call said, until that many have been started. A
- * dispatcher that failed is started again after its back-off, as it left work
- * behind; until then the next number takes its turn. One that left because nothing was to do is not.
+ * dispatcher that left work behind is started again: after its back-off when
+ * it failed, and until then the next number takes its turn; after a moment
+ * when it made room for another worker. One that left because nothing was to
+ * do is not.
  *
  *-------------------------------------------------------------------------
  */
@@ -94,8 +96,8 @@ is_backing_off(int number, TimestampTz now)
 }
 
 /*
- * Starts dispatcher number if it is below needed, or failed, and can be
- * started now. Returns when to look again, 0: no need.
+ * Starts dispatcher number if it is below needed, or left work behind, and
+ * can be started now. Returns when to look again, 0: no need.
  */
 static TimestampTz
 tend(int number, int needed, TimestampTz now)
@@ -104,7 +106,7 @@ tend(int number, int needed, TimestampTz now)
 
 	if (place.pid != 0 || is_under_way(number))
 		return 0;
-	if (number >= needed && place.failures == 0)
+	if (number >= needed && place.restart_at == 0)
 		return 0;
 	if (place.restart_at > now)
 		return place.restart_at;

@@ -7,7 +7,7 @@
  * between turns to make batches larger: the router does, and what it hands
  * over at one time is one batch for each target. Dispatcher 0 stays; the
  * others leave when they had nothing to do for a minute, and each does when
- * another database lacks a background worker slot.
+ * another worker lacks a background worker slot (worker.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,6 @@
 #include "worker.h"
 
 #define LEAVE_AFTER_MS		60000
-#define GIVE_WAY_AFTER_MS	250 /* idle for so long */
 
 PGDLLEXPORT void eb_dispatcher_main(Datum main_arg);
 
@@ -30,17 +29,16 @@ release_lease(int code, Datum arg)
 	eb_dispatcher_release();
 }
 
+/* sleep is what the last turn returned: less than 0, nothing is to be done. */
 static void
-leave_if_useless(TimestampTz idle_since)
+leave_if_useless(TimestampTz idle_since, long sleep)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (eb_worker_dispatcher_number() > 0 &&
-		TimestampDifferenceExceeds(idle_since, now, LEAVE_AFTER_MS))
+	if (sleep < 0 && eb_worker_dispatcher_number() > 0 &&
+		TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+								   LEAVE_AFTER_MS))
 		eb_worker_leave(EB_LEAVE_IDLE);
-	if (TimestampDifferenceExceeds(idle_since, now, GIVE_WAY_AFTER_MS) &&
-		eb_worker_should_give_way())
-		eb_worker_leave(EB_LEAVE_IDLE);
+	if (eb_worker_should_give_way(idle_since))
+		eb_worker_leave(sleep < 0 ? EB_LEAVE_IDLE : EB_LEAVE_UNDONE);
 }
 
 /* Leaves where the extension is gone. */
@@ -66,12 +64,10 @@ eb_dispatcher_main(Datum main_arg)
 		sleep = eb_dispatcher_turn();
 		eb_worker_next();
 		if (sleep == 0)
-		{
 			idle_since = GetCurrentTimestamp();
+		leave_if_useless(idle_since, sleep);
+		if (sleep == 0)
 			continue;
-		}
-		if (sleep < 0)
-			leave_if_useless(idle_since);
 		if (!eb_worker_wait(sleep < 0 ? longest : Min(sleep, longest)) ||
 			db->state != EB_DATABASE_RUNNING)
 			check_extension();

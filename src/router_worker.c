@@ -30,7 +30,6 @@
 #include "workqueue.h"
 
 #define MAINTENANCE_MS		60000
-#define GIVE_WAY_AFTER_MS	250 /* idle for so long */
 
 PGDLLEXPORT void eb_router_main(Datum main_arg);
 
@@ -73,6 +72,19 @@ run_maintenance_if_due(EbDatabase *db)
 	}
 }
 
+/*
+ * Leaves where another worker needs our background worker slot more. A router
+ * that waits for a slot for its dispatchers is no better than an idle one: were
+ * all slots taken by such routers, one has to make the first step.
+ */
+static void
+give_way(TimestampTz idle_since, bool undone)
+{
+	if (eb_worker_should_give_way(idle_since))
+		eb_worker_leave(undone || eb_workqueue_sleep() >= 0 ?
+						EB_LEAVE_UNDONE : EB_LEAVE_IDLE);
+}
+
 /* Routes all that is visible. Returns whether there was a reason to look. */
 static bool
 route(EbDatabase *db)
@@ -96,6 +108,7 @@ route(EbDatabase *db)
 		woken = true;
 		run_maintenance_if_due(db);
 		(void) eb_worker_tend_dispatchers();
+		give_way(GetCurrentTimestamp(), true);
 	}
 	if (drained && ticket > pg_atomic_read_u64(&db->route_done))
 	{
@@ -115,20 +128,6 @@ has_work(EbDatabase *db)
 		pg_atomic_read_u64(&db->route_done) ||
 		pg_atomic_read_u32(&db->put_pending) != 0 ||
 		pg_atomic_read_u32(&db->maintenance_wanted) != 0;
-}
-
-/*
- * Leaves where another needs our background worker slot. A router that waits
- * for a slot for its dispatchers is no better than an idle one: were all slots
- * taken by such routers, one has to make the first step.
- */
-static void
-give_way_if_idle(TimestampTz idle_since, bool blocked)
-{
-	if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
-								   GIVE_WAY_AFTER_MS) &&
-		eb_worker_should_give_way())
-		eb_worker_leave(blocked ? EB_LEAVE_BLOCKED : EB_LEAVE_IDLE);
 }
 
 /* The sooner of two times to wake up, of which the other may be -1: never. */
@@ -157,6 +156,7 @@ eb_router_main(Datum main_arg)
 		if (busy)
 			idle_since = GetCurrentTimestamp();
 		tend = eb_worker_tend_dispatchers();
+		give_way(idle_since, tend >= 0);
 		if (has_work(db))
 			continue;
 		if (busy)
@@ -166,7 +166,6 @@ eb_router_main(Datum main_arg)
 			if (has_work(db))
 				continue;
 		}
-		give_way_if_idle(idle_since, tend >= 0);
 		sleep = sooner(sleep, tend);
 		sleep = sooner(sleep, eb_workqueue_sleep());
 		(void) eb_worker_wait(sleep);

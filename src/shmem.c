@@ -55,7 +55,7 @@ eb_shmem_init(void)
 
 	memset(eb_shared, 0, eb_shmem_size());
 	eb_shared->lock = &(GetNamedLWLockTranche("eventbus"))[0].lock;
-	pg_atomic_init_u32(&eb_shared->slot_wanted_by, 0);
+	pg_atomic_init_u64(&eb_shared->slot_wanted, 0);
 	ConditionVariableInit(&eb_shared->worker_left);
 	eb_shared->ndatabases = eb_guc_max_databases;
 	for (int i = 0; i < eb_shared->ndatabases; i++)

@@ -93,8 +93,8 @@ typedef struct EbShared
 	TimestampTz complained_at;	/* of too few background worker slots */
 
 	/* any process */
-	pg_atomic_uint32 slot_wanted_by;	/* pid that found no free background
-										 * worker slot, 0: none */
+	pg_atomic_uint64 slot_wanted;	/* who found no free background worker
+									 * slot (worker.c), 0: nobody */
 	ConditionVariable worker_left;	/* a worker left its place */
 
 	/* fixed */

@@ -69,9 +69,11 @@
 #define MAX_BACKOFF_S		60	/* longest wait before a restart */
 #define FORGIVE_S			60	/* who ran that long starts afresh */
 #define IDLE_RESTART_S		60	/* who left idle, if nobody asks before */
-#define BLOCKED_RESTART_S	2
+#define UNDONE_RESTART_S	2
 #define TOLD_RESTART_S		1
 #define COMPLAIN_S			600 /* between two lines about the same */
+#define IDLE_MS				250 /* who is idle for so long can make room */
+#define TURN_MS				2000	/* and who has run for so long, busy too */
 #define MAX_VERSION_LENGTH	64
 #define KEPT_MEMORY			(16 * 1024 * 1024)
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
@@ -160,11 +162,18 @@ may_complain(void)
 	return may;
 }
 
+/* EbShared.slot_wanted when that worker lacks a slot. */
+static uint64
+slot_wish(Oid dboid, int number)
+{
+	return (uint64) dboid << 32 | (uint32) (number - EB_ROUTER_NUMBER);
+}
+
 /* Asks the workers of all databases whether one can go. */
 static void
-ask_for_slot(void)
+ask_for_slot(Oid dboid, int number)
 {
-	pg_atomic_write_u32(&eb_shared->slot_wanted_by, MyProcPid);
+	pg_atomic_write_u64(&eb_shared->slot_wanted, slot_wish(dboid, number));
 	LWLockAcquire(eb_shared->lock, LW_SHARED);
 	for (int i = 0; i < eb_shared->ndatabases; i++)
 	{
@@ -216,7 +225,7 @@ eb_worker_launch(Oid dboid, const char *datname, int number,
 				 errmsg("out of background worker slots"),
 				 errdetail("The %s has to wait for a free one.", worker.bgw_name),
 				 errhint("You might need to increase max_worker_processes.")));
-	ask_for_slot();
+	ask_for_slot(dboid, number);
 	return false;
 }
 
@@ -271,7 +280,7 @@ set_state_behind_router(void)
 	else
 	{
 		int			seconds = leave_reason == EB_LEAVE_IDLE ? IDLE_RESTART_S :
-			leave_reason == EB_LEAVE_TOLD ? TOLD_RESTART_S : BLOCKED_RESTART_S;
+			leave_reason == EB_LEAVE_TOLD ? TOLD_RESTART_S : UNDONE_RESTART_S;
 
 		place->failures = 0;
 		place->restart_at =
@@ -279,16 +288,27 @@ set_state_behind_router(void)
 	}
 }
 
+/* What the router is to do about a dispatcher that leaves. */
 static void
 set_state_behind_dispatcher(void)
 {
+	EbWorkerSlot *router = &database->router;
+
 	if (leave_reason == EB_LEAVE_FAILED && !eb_hold_is_held(database->dboid))
-		back_off();
-	else
 	{
-		place->failures = 0;
-		place->restart_at = 0;
+		back_off();
+		return;
 	}
+	place->failures = 0;
+	place->restart_at = 0;
+	if (leave_reason != EB_LEAVE_UNDONE)
+		return;
+
+	/* a router that has left before may know nothing of what is undone */
+	place->restart_at = seconds_from(GetCurrentTimestamp(),
+									 UNDONE_RESTART_S);
+	if (database->state == EB_DATABASE_BACKOFF && router->failures == 0)
+		router->restart_at = Min(router->restart_at, place->restart_at);
 }
 
 static void
@@ -432,6 +452,9 @@ wait_for_known_version(void)
 					 EB_EXTENSION_NAME)));
 	for (;;)
 	{
+		/* the next commit is to wake the router again: it may be the change */
+		if (is_router())
+			pg_atomic_write_u32(&database->put_pending, 0);
 		(void) eb_worker_wait(eb_guc_safety_interval * 1000L);
 		eb_worker_begin();		/* leaves when it changed */
 		eb_worker_commit();
@@ -613,12 +636,27 @@ eb_worker_wait(long milliseconds)
 	return (events & WL_LATCH_SET) != 0;
 }
 
+/*
+ * Who is idle makes room for any other worker. Who has work does so when it
+ * had its turn, or a few busy databases would keep all others from theirs; but
+ * only for another database, and a dispatcher only for one that is not wanted
+ * less: otherwise databases that could do with more dispatchers than there are
+ * slots would take them from each other for ever.
+ */
 bool
-eb_worker_should_give_way(void)
+eb_worker_should_give_way(TimestampTz idle_since)
 {
-	uint32		wanted_by = pg_atomic_read_u32(&eb_shared->slot_wanted_by);
+	uint64		wish = pg_atomic_read_u64(&eb_shared->slot_wanted);
+	Oid			dboid = (Oid) (wish >> 32);
+	int			number = (int) (uint32) wish + EB_ROUTER_NUMBER;
+	TimestampTz now;
 
-	return wanted_by != 0 && wanted_by != (uint32) MyProcPid &&
-		pg_atomic_compare_exchange_u32(&eb_shared->slot_wanted_by,
-									   &wanted_by, 0);
+	if (wish == 0 || (dboid == MyDatabaseId && is_router()))
+		return false;
+	now = GetCurrentTimestamp();
+	if (!TimestampDifferenceExceeds(idle_since, now, IDLE_MS) &&
+		(dboid == MyDatabaseId || number > Max(arguments.number, 0) ||
+		 !TimestampDifferenceExceeds(place->started_at, now, TURN_MS)))
+		return false;
+	return pg_atomic_compare_exchange_u64(&eb_shared->slot_wanted, &wish, 0);
 }

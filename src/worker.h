@@ -25,7 +25,8 @@ typedef enum EbLeaveReason
 	EB_LEAVE_ABSENT,			/* the extension is not there */
 	EB_LEAVE_CHANGED,			/* the extension is another: start again */
 	EB_LEAVE_IDLE,				/* nothing to do: start again when there is */
-	EB_LEAVE_BLOCKED			/* nothing can be done now: start again soon */
+	EB_LEAVE_UNDONE				/* makes room before all is done: start again
+								 * soon */
 } EbLeaveReason;
 
 /*
@@ -61,10 +62,10 @@ extern void eb_worker_begin_batch(void);
 extern bool eb_worker_wait(long milliseconds);
 
 /*
- * An idle worker asks: does some database lack a background worker slot that
- * this process should free? At most one worker is told so for each lack.
+ * Does another worker lack a background worker slot that this process, idle
+ * since then, should free? At most one worker is told so for each lack.
  */
-extern bool eb_worker_should_give_way(void);
+extern bool eb_worker_should_give_way(TimestampTz idle_since);
 
 /* Leaves the process (exit code 0). */
 pg_noreturn extern void eb_worker_leave(EbLeaveReason reason);

@@ -77,13 +77,13 @@ CREATE VIEW eventbus.status AS
 	SELECT w.kind AS item,
 		   CASE w.kind WHEN 'dispatcher' THEN w.number::pg_catalog.text END AS name,
 		   CASE WHEN w.pid IS NOT NULL THEN 'running'
-				WHEN w.restart_at IS NOT NULL THEN 'failed, restarts'
+				WHEN w.failures OPERATOR(pg_catalog.>) 0 THEN 'failed, restarts'
 				ELSE 'not running' END AS state,
 		   NULL::bigint AS waiting,
 		   NULL::interval AS oldest,
 		   CASE WHEN w.pid IS NOT NULL THEN pg_catalog.format('pid %s since %s', w.pid,
 												 pg_catalog.date_trunc('second', w.started_at))
-				WHEN w.restart_at IS NOT NULL
+				WHEN w.failures OPERATOR(pg_catalog.>) 0
 				THEN pg_catalog.format('restarts at %s after %s failures', w.restart_at, w.failures) END AS detail,
 		   NULL::text AS last_error,
 		   NULL::timestamptz AS last_error_at
