@@ -16,10 +16,16 @@
  *	  CASCADE it is refused while the log holds events: its partitions hang on
  *	  it by an automatic dependency, so PostgreSQL itself would drop them
  *	  without a word.
+ *	- ALTER EXTENSION eventbus UPDATE: waits for the transactions of workers,
+ *	  and makes those that begin wait until it has committed. They check the
+ *	  version when they begin (worker.c), so none ever works on tables that are
+ *	  of another version than it believes. PostgreSQL itself would lock no more
+ *	  than what the script touches.
  * After it:
  *	- COMMIT PREPARED: wakes the router of this database, whatever was committed.
  *	- CREATE and ALTER DATABASE: the launcher reads pg_database at commit.
- *	- DROP EXTENSION: the router looks for its extension at commit, and leaves.
+ *	- DROP EXTENSION, ALTER EXTENSION UPDATE: the router looks for its extension
+ *	  at commit, and leaves when it is gone or changed.
  *
  * Limits: the check of DROP EXTENSION takes place only where the library is
  * loaded: preloaded, or a function of ours was called in the session. DROP
@@ -219,6 +225,31 @@ prepare_to_drop(Node *command)
 						 EB_EXTENSION_NAME)));
 }
 
+/* ---- ALTER EXTENSION UPDATE ---- */
+
+static bool
+updates_our_extension(Node *command)
+{
+	return IsA(command, AlterExtensionStmt) &&
+		strcmp(castNode(AlterExtensionStmt, command)->extname,
+			   EB_EXTENSION_NAME) == 0;
+}
+
+/* Keeps workers out until the transaction ends. */
+static void
+prepare_to_update(Node *command)
+{
+	Oid			extension;
+
+	if (!updates_our_extension(command))
+		return;
+	extension = get_extension_oid(EB_EXTENSION_NAME, true);
+	if (OidIsValid(extension) &&
+		eb_extension_ownercheck(extension, GetUserId()))
+		LockDatabaseObject(ExtensionRelationId, extension, 0,
+						   AccessExclusiveLock);
+}
+
 /* ---- the hook ---- */
 
 static void
@@ -240,6 +271,10 @@ tell_workers(Node *command)
 			if (drops_our_extension(command))
 				eb_wake_at_commit();
 			break;
+		case T_AlterExtensionStmt:
+			if (updates_our_extension(command))
+				eb_wake_at_commit();
+			break;
 		default:
 			break;
 	}
@@ -255,6 +290,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 
 	empty_database(command, context);
 	prepare_to_drop(command);
+	prepare_to_update(command);
 	if (next_utility_hook)
 		next_utility_hook(pstmt, query_string, read_only_tree, context,
 						  params, query_env, dest, qc);

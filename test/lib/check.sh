@@ -204,6 +204,9 @@ show_server_crash() {
 
 have_tap()  { compgen -G "$build/test/t/*.pl" >/dev/null; }
 test_tap()  {
+	copy_tests
+	# the test of updates installs scripts of other versions
+	[ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$("$PG_CONFIG" --sharedir)/extension"
 	installcheck REGRESS= ISOLATION= PROVE_FLAGS=--verbose \
 		${PROVE_TESTS:+PROVE_TESTS="$PROVE_TESTS"}
 }
