@@ -90,7 +90,8 @@ deliver_as_owner(const EbTarget *target, EbDelivery *items, int n)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\" does not exist", target->rule->owner),
 				 errdetail("It is the owner of rule \"%s\" on event bus \"%s\".",
-						   target->rule->name, target->rule->bus_name)));
+						   target->rule->name, target->rule->bus_name),
+				 errhint("If the role was renamed or dropped, a superuser who puts the rule again becomes its owner.")));
 	snprintf(lock_timeout, sizeof(lock_timeout), "%d",
 			 eb_guc_target_lock_timeout);
 	(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET,

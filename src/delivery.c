@@ -320,13 +320,15 @@ run_delivered(Batch *batch, int n)
 		batch->lease->batch_size = Min(2 * n, eb_guc_dispatch_batch_size);
 }
 
-/* Remembers an error as the last one of the target. */
+/* Remembers an error as the last one of the target, with what helps. */
 static void
 note_error(Batch *batch, const ErrorData *error)
 {
-	batch->position.last_error = psprintf("%s: %s",
+	batch->position.last_error = psprintf("%s: %s%s%s",
 										  unpack_sql_state(error->sqlerrcode),
-										  error->message ? error->message : "");
+										  error->message ? error->message : "",
+										  error->hint ? "\nHINT:  " : "",
+										  error->hint ? error->hint : "");
 	batch->position.last_error_at = GetCurrentTimestamp();
 	batch->dirty = true;
 }
@@ -365,6 +367,7 @@ run_stopped(Batch *batch, EbVerdict verdict, ErrorData *error)
 						batch->target->id, batch->target->rule->name,
 						batch->target->rule->bus_name),
 				 errdetail_internal("%s", error->message),
+				 error->hint ? errhint("%s", error->hint) :
 				 errhint("Its deliveries wait and are tried again.")));
 	if (verdict == EB_TARGET_BROKEN)
 		position->state = EB_TARGET_FAILED;

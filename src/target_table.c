@@ -46,6 +46,7 @@
 #include "utils/varlena.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "target_table.h"
 
 #define TARGET_TYPE_NAME	"table"
@@ -76,6 +77,7 @@ static void shut_down(void);
 static bool ignores_conflicts(Jsonb *parameters);
 static RangeVar *parse_name(const char *resource);
 static Relation open_table(RangeVar *name, LOCKMODE lockmode, bool nowait);
+pg_noreturn static void missing_error(const RangeVar *name, bool delivering);
 static TableEntry *current_entry(const EbTarget *target, Relation rel);
 static void create_entries(void);
 static void fill_entry(TableEntry *entry, const EbTarget *target,
@@ -186,16 +188,23 @@ open_table(RangeVar *name, LOCKMODE lockmode, bool nowait)
 	Oid			relid;
 
 	relid = RangeVarGetRelidExtended(name, lockmode, flags, NULL, NULL);
-	if (OidIsValid(relid))
-		return relation_open(relid, NoLock);
-	if (name->schemaname != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist",
-						name->schemaname, name->relname)));
+	if (!OidIsValid(relid))
+		missing_error(name, nowait);
+	return relation_open(relid, NoLock);
+}
+
+/* There is no such table; delivering: any more. */
+static void
+missing_error(const RangeVar *name, bool delivering)
+{
+	const char *schema = name->schemaname;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_TABLE),
-			 errmsg("relation \"%s\" does not exist", name->relname)));
+			 errmsg("relation \"%s%s%s\" does not exist",
+					schema ? schema : "", schema ? "." : "", name->relname),
+			 delivering ?
+			 errhint("If the table was renamed, put the target again with its new name.") : 0));
 }
 
 /*
