@@ -204,16 +204,18 @@ declare -A held=()		# name -> what writes to the session
 # hold NAME SQL: begins a transaction in a session of its own, and leaves it
 # open.
 hold() {
-	local pipe=$work/hold.$1 fd
+	local pipe=$work/hold.$1 fd pid
 
 	rm -f "$pipe" "$pipe.out"
 	mkfifo "$pipe"
 	pg psql -X -q -d "$database" <"$pipe" >"$pipe.out" 2>&1 &
+	pid=$!
 	exec {fd}>"$pipe"
 	held[$1]=$fd
 	printf '%s\n' 'BEGIN;' "$2;" '\echo held' >&"$fd"
-	until grep -q '^held' "$pipe.out"; do sleep 0.01; done
-	! grep ERROR "$pipe.out" >&2 || fail "the session \"$1\" cannot hold what it should"
+	until grep -q '^held' "$pipe.out" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+	! grep -q ERROR "$pipe.out" && kill -0 "$pid" 2>/dev/null ||
+		{ cat "$pipe.out" >&2; fail "the session \"$1\" cannot hold what it should"; }
 }
 
 # release NAME: ends it.
