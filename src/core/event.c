@@ -34,15 +34,22 @@ typedef struct Level
 	int			index;			/* of the next element */
 } Level;
 
-static EbPathNode *make_node(const char *name, int len);
+static EbPathNode *make_node(EbPathTree *tree, EbPathNode *outer,
+							 const char *name, int len);
+static int	compare_nodes(const void *a, const void *b);
 static int	search_child(EbPathNode *node, const char *name, int len,
 						 bool *found);
 
 void
 eb_path_tree_init(EbPathTree *tree)
 {
-	tree->root = make_node("", 0);
-	tree->npaths = 0;
+	memset(tree, 0, sizeof(*tree));
+	tree->capacity = 4;
+	tree->paths = palloc(tree->capacity * sizeof(EbPathNode *));
+	tree->nodes_capacity = 4;
+	tree->nodes = palloc(tree->nodes_capacity * sizeof(EbPathNode *));
+	eb_byte_map_init(&tree->map);
+	tree->root = make_node(tree, NULL, "", 0);
 }
 
 EbPathNode *
@@ -55,28 +62,40 @@ eb_path_tree_add(EbPathTree *tree, const char *path, int len)
 	{
 		const char *dot = memchr(path, '.', end - path);
 		int			n = (dot != NULL ? dot : end) - path;
-		bool		found;
-		int			at = search_child(node, path, n, &found);
+		int			child = eb_byte_map_find(&tree->map, node->number, path,
+											 n);
 
-		if (!found)
-		{
-			int			size = (node->nchildren + 1) * sizeof(EbPathNode *);
-
-			node->children = node->nchildren == 0 ? palloc(size) :
-				repalloc(node->children, size);
-			memmove(&node->children[at + 1], &node->children[at],
-					(node->nchildren - at) * sizeof(EbPathNode *));
-			node->children[at] = make_node(path, n);
-			node->nchildren++;
-		}
-		node = node->children[at];
+		node = child >= 0 ? tree->nodes[child] :
+			make_node(tree, node, path, n);
 		if (dot == NULL)
 			break;
 		path = dot + 1;
 	}
 	if (node->path == EB_NO_PATH)
+	{
+		if (tree->npaths == tree->capacity)
+		{
+			tree->capacity *= 2;
+			tree->paths = repalloc(tree->paths,
+								   tree->capacity * sizeof(EbPathNode *));
+		}
+		tree->paths[tree->npaths] = node;
 		node->path = tree->npaths++;
+	}
 	return node;
+}
+
+void
+eb_path_tree_finish(EbPathTree *tree)
+{
+	for (int i = 0; i < tree->nnodes; i++)
+	{
+		if (tree->nodes[i]->nchildren > 1)
+			qsort(tree->nodes[i]->children, tree->nodes[i]->nchildren,
+				  sizeof(EbPathNode *), compare_nodes);
+	}
+	pfree(tree->map.slots);
+	tree->map.slots = NULL;
 }
 
 EbPathNode *
@@ -269,18 +288,51 @@ eb_fields_add_json(EbFields *fields, EbPathNode *root, const EbJson *doc)
 	pfree(levels);
 }
 
+/* A new child of outer, or the root if that is NULL. */
 static EbPathNode *
-make_node(const char *name, int len)
+make_node(EbPathTree *tree, EbPathNode *outer, const char *name, int len)
 {
 	EbPathNode *node = palloc0(sizeof(EbPathNode));
 	char	   *copy = palloc(len + 1);
+	bool		found;
 
 	memcpy(copy, name, len);
 	copy[len] = '\0';
 	node->name = copy;
 	node->len = len;
 	node->path = EB_NO_PATH;
+	node->outer = outer;
+	node->number = tree->nnodes;
+	if (tree->nnodes == tree->nodes_capacity)
+	{
+		tree->nodes_capacity *= 2;
+		tree->nodes = repalloc(tree->nodes, tree->nodes_capacity *
+							   sizeof(EbPathNode *));
+	}
+	tree->nodes[tree->nnodes++] = node;
+	if (outer == NULL)
+		return node;
+
+	eb_byte_map_add(&tree->map, outer->number, copy, len,
+					&found)->value = node->number;
+	if (outer->nchildren == outer->capacity)
+	{
+		outer->capacity = Max(4, 2 * outer->capacity);
+		outer->children = outer->children == NULL ?
+			palloc(outer->capacity * sizeof(EbPathNode *)) :
+			repalloc(outer->children, outer->capacity * sizeof(EbPathNode *));
+	}
+	outer->children[outer->nchildren++] = node;
 	return node;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	const EbPathNode *x = *(EbPathNode *const *) a;
+	const EbPathNode *y = *(EbPathNode *const *) b;
+
+	return eb_path_compare(x->name, x->len, y->name, y->len);
 }
 
 /* Where the child of that name is, or else where it would be. */

@@ -20,6 +20,7 @@
 #ifndef EB_CORE_EVENT_H
 #define EB_CORE_EVENT_H
 
+#include "core/byte_map.h"
 #include "core/value_match.h"
 
 #define EB_NO_PATH	(-1)
@@ -33,7 +34,10 @@ typedef struct EbPathNode
 								 * EB_NO_PATH */
 	bool		looks_at_numbers;	/* some test of that path does */
 	bool		leads_to_access;	/* see matcher.c */
+	int			number;			/* of the node */
+	struct EbPathNode *outer;	/* NULL: it is the root */
 	int			nchildren;
+	int			capacity;
 	struct EbPathNode **children;	/* by length, then bytes: the order of
 									 * keys in jsonb */
 } EbPathNode;
@@ -41,7 +45,13 @@ typedef struct EbPathNode
 typedef struct EbPathTree
 {
 	EbPathNode *root;
+	int			nnodes;
 	int			npaths;
+	int			capacity;
+	EbPathNode **paths;			/* by path: where it ends */
+	EbByteMap	map;			/* from (node, name) to a child, in nodes */
+	int			nodes_capacity;
+	EbPathNode **nodes;
 } EbPathTree;
 
 /*
@@ -85,6 +95,9 @@ extern void eb_path_tree_init(EbPathTree *tree);
 /* The node of a path, made if need be; node->path is its number. */
 extern EbPathNode *eb_path_tree_add(EbPathTree *tree, const char *path,
 									int len);
+
+/* After the last path: only then can the functions below be used. */
+extern void eb_path_tree_finish(EbPathTree *tree);
 
 /* The node that an event's key leads to from node, NULL: no path goes there */
 extern EbPathNode *eb_path_step(EbPathNode *node, const char *key, int len);

@@ -38,4 +38,16 @@ extern int	eb_fold_match_prefix(const EbFolded *folded, const char *text,
 extern int	eb_fold_match_suffix(const EbFolded *folded, const char *text,
 								 int len);
 
+/*
+ * Keys, for indexes. If a pattern has a complete key (the function returns
+ * true), every string that it accepts has the same. If not, what it accepts
+ * begins (ends, if from_end) with the key that it has. Not every string with
+ * the key is accepted. A key is written to a buffer of EB_FOLD_KEY_SIZE bytes.
+ */
+#define EB_FOLD_KEY_SIZE(len)	(2 * (len) + 4)
+
+extern int	eb_fold_key(const char *text, int len, char *key);
+extern bool eb_fold_pattern_key(const EbFolded *folded, bool from_end,
+								char *key, int *len);
+
 #endif							/* EB_CORE_IGNORE_CASE_H */

@@ -3,6 +3,12 @@
  * matcher.h
  *		Many patterns against one event at a time.
  *
+ * Made once:
+ *
+ *		EbMatcher *matcher = eb_matcher_create();
+ *		... eb_matcher_add(matcher, pattern) for each pattern ...
+ *		eb_matcher_finish(matcher);
+ *
  * One match:
  *
  *		EbFields *fields = eb_matcher_begin(matcher);
@@ -10,7 +16,9 @@
  *		n = eb_matcher_match(matcher, matched);
  *
  * A matcher is not changed by matching but for its working memory; it is for
- * one event at a time.
+ * one event at a time. All of it is allocated in the CurrentMemoryContext of
+ * these calls (matching may enlarge the working memory, where it is), and
+ * there is no function to free it: delete the context.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,12 +30,18 @@
 
 typedef struct EbMatcher EbMatcher;
 
+extern EbMatcher *eb_matcher_create(void);
+
 /*
- * Compiles n patterns (0 is fine; a NULL matches nothing) into a matcher,
- * allocated in CurrentMemoryContext, where its working memory grows too. It
- * points into the patterns, which must live as long. There is no function to
- * free it: delete the context.
+ * Adds a pattern, which is copied as far as needed; returns its number,
+ * counted from 0. NULL is a pattern that matches nothing.
  */
+extern int	eb_matcher_add(EbMatcher *matcher, const EbPattern *pattern);
+
+/* After the last pattern, before the first match. */
+extern void eb_matcher_finish(EbMatcher *matcher);
+
+/* All of that for an array of n patterns. */
 extern EbMatcher *eb_matcher_build(EbPattern **patterns, int n);
 
 /* How many patterns it was built from: the most that can match. */

@@ -36,4 +36,14 @@ extern bool match_one(EbPattern *pattern, const char *event, int len);
 /* All in one, for constants: 1 match, 0 no match, -1 not a pattern. */
 extern int	verdict(const char *pattern, const char *event);
 
+/*
+ * oracle.c: does the event match, by the plain evaluators? root is the tree of
+ * paths that the fields were collected with, that of a matcher with the
+ * pattern. oracle_search is for events of few values.
+ */
+extern bool oracle_search(const EbPattern *pattern, EbPathNode *root,
+						  const EbFields *fields);
+extern bool oracle_join(const EbPattern *pattern, EbPathNode *root,
+						const EbFields *fields);
+
 #endif							/* EB_TEST_HARNESS_H */
