@@ -92,7 +92,8 @@ is_backing_off(int number, TimestampTz now)
 {
 	EbWorkerSlot place = look_at_place(number);
 
-	return place.pid == 0 && place.failures > 0 && place.restart_at > now;
+	return place.pid == 0 && place.failures > 0 &&
+		!eb_is_due(place.restart_at, now);
 }
 
 /*
@@ -108,9 +109,9 @@ tend(int number, int needed, TimestampTz now)
 		return 0;
 	if (number >= needed && place.restart_at == 0)
 		return 0;
-	if (place.restart_at > now)
+	if (!eb_is_due(place.restart_at, now))
 		return place.restart_at;
-	if (retry_at > now)
+	if (!eb_is_due(retry_at, now))
 		return retry_at;
 	launch(number);
 	return retry_at > now ? retry_at : 0;

@@ -309,7 +309,7 @@ is_settled(void)
 		db->state == EB_DATABASE_STARTING)
 		count_early_end(db);
 	settled = ended || db == NULL || db->state == EB_DATABASE_RUNNING ||
-		GetCurrentTimestamp() >= start.deadline;
+		eb_is_due(start.deadline, GetCurrentTimestamp());
 	LWLockRelease(eb_shared->lock);
 
 	if (settled)
@@ -481,7 +481,9 @@ choose(List *candidates, TimestampTz *next)
 		Candidate  *candidate = lfirst(cell);
 		TimestampTz due = due_at(candidate->dboid);
 
-		if (due > now)
+		if (due == DT_NOEND)
+			continue;
+		if (!eb_is_due(due, now))
 			*next = Min(*next, due);
 		else if (first == NULL ||
 				 (first->dboid <= last_started &&
@@ -507,7 +509,7 @@ turn(void)
 	complain_of_room(candidates);
 	if (!is_settled())
 		return Min(next, start.deadline);
-	if (retry_at > now)
+	if (!eb_is_due(retry_at, now))
 		return Min(next, retry_at);
 	chosen = choose(candidates, &next);
 	if (chosen == NULL)

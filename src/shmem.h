@@ -40,6 +40,19 @@ typedef enum EbDatabaseState
 	EB_DATABASE_BACKOFF			/* start a router again, not at once */
 } EbDatabaseState;
 
+/* nobody is put off for longer than this, in microseconds */
+#define EB_LONGEST_WAIT		(60 * USECS_PER_SEC)
+
+/*
+ * Is a wait over that ends at due? Also when now is so long before it that the
+ * clock must have been set back since.
+ */
+static inline bool
+eb_is_due(TimestampTz due, TimestampTz now)
+{
+	return due <= now || due - now > EB_LONGEST_WAIT;
+}
+
 /* A worker's place: pid 0 when nobody sits in it. Guarded by EbShared.lock. */
 typedef struct EbWorkerSlot
 {

@@ -237,7 +237,7 @@ wake_delayed(DatabaseQueues *queues, TimestampTz now)
 	{
 		WorkEntry  *entry = dlist_container(WorkEntry, node, iter.cur);
 
-		if (entry->not_before <= now)
+		if (eb_is_due(entry->not_before, now))
 			make_ready(queues, entry);
 	}
 }
