@@ -41,6 +41,7 @@ init_database(EbDatabase *db)
 	pg_atomic_init_u64(&db->route_wanted, 0);
 	pg_atomic_init_u64(&db->route_done, 0);
 	pg_atomic_init_u64(&db->delivery_seq, 0);
+	pg_atomic_init_u64(&db->routed_until, 0);
 	ConditionVariableInit(&db->progress);
 }
 
@@ -97,6 +98,7 @@ reset_database(EbDatabase *db)
 	pg_atomic_write_u64(&db->route_wanted, 0);
 	pg_atomic_write_u64(&db->route_done, 0);
 	pg_atomic_write_u64(&db->delivery_seq, 0);
+	pg_atomic_write_u64(&db->routed_until, 0);
 }
 
 EbDatabase *

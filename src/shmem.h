@@ -82,6 +82,8 @@ typedef struct EbDatabase
 	/* router */
 	pg_atomic_uint64 route_done;	/* ticket up to which all is routed */
 	pg_atomic_uint64 delivery_seq;	/* last delivery number committed */
+	pg_atomic_uint64 routed_until;	/* no delivery of the current generation
+									 * is of a later time; 0: not known */
 
 	/* waiters of eb_wait_until_delivered(); dispatchers and router broadcast */
 	ConditionVariable progress;

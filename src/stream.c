@@ -12,7 +12,9 @@
  * follows from the numbers, so a position may rest anywhere in a row.
  *
  * Leaves are filled in the order of time, which never goes back
- * (EbCursor.routed_at), so reading leaf after leaf is reading in order.
+ * (EbCursor.routed_at), so reading leaf after leaf is reading in order. The
+ * leaves made ahead are not even opened: before it writes, the router says in
+ * shared memory up to which time there are rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,6 +36,7 @@
 #include "append.h"
 #include "compat.h"
 #include "partition.h"
+#include "shmem.h"
 #include "stream.h"
 
 /* columns of eventbus.deliveries */
@@ -84,6 +87,8 @@ typedef bool (*RowVisitor) (TupleTableSlot *slot, const EbLeaf *leaf,
 
 static void write_row(EbStreamWriter *writer, PendingRow *row);
 static void open_leaf(EbStreamWriter *writer);
+static void say_routed_until(TimestampTz at);
+static TimestampTz routed_until(int32 generation);
 static void visit_rows(const EbStreamPlace *place, Snapshot snapshot,
 					   RowVisitor visitor, void *arg);
 static bool visit_leaf(const EbLeaf *leaf, const EbStreamPlace *place,
@@ -177,6 +182,16 @@ write_row(EbStreamWriter *writer, PendingRow *row)
 	row->count = 0;
 }
 
+/* Before the rows of that time are written: see routed_until(). */
+static void
+say_routed_until(TimestampTz at)
+{
+	EbDatabase *db = eb_shmem_database(MyDatabaseId);
+
+	if (db != NULL)
+		pg_atomic_write_u64(&db->routed_until, (uint64) at);
+}
+
 /* Opens the leaf of now, which is never before that of an earlier row. */
 static void
 open_leaf(EbStreamWriter *writer)
@@ -190,6 +205,8 @@ open_leaf(EbStreamWriter *writer)
 		writer->leaf = eb_leaf_open_restored(cursor->generation,
 											 EB_LOG_DELIVERIES, &at);
 	cursor->routed_at = at;
+	if (cursor->generation == eb_generation())
+		say_routed_until(at);
 	writer->appender = eb_append_begin(writer->leaf);
 }
 
@@ -223,6 +240,22 @@ eb_stream_end(EbStreamWriter *writer, int32 **target_ids, int64 **last_seqs)
 
 /* --- reading ------------------------------------------------------------ */
 
+/*
+ * No row that our snapshot sees is of a later time. The router said so before
+ * it wrote the row, so before the snapshot was taken.
+ */
+static TimestampTz
+routed_until(int32 generation)
+{
+	EbDatabase *db = eb_shmem_database(MyDatabaseId);
+	uint64		at;
+
+	if (db == NULL || generation != eb_generation())
+		return DT_NOEND;
+	at = pg_atomic_read_u64(&db->routed_until);
+	return at == 0 ? DT_NOEND : (TimestampTz) at;
+}
+
 /* Visits the rows of a target that end after its position, in order. */
 static void
 visit_rows(const EbStreamPlace *place, Snapshot snapshot, RowVisitor visitor,
@@ -233,12 +266,15 @@ visit_rows(const EbStreamPlace *place, Snapshot snapshot, RowVisitor visitor,
 	int			nleaves = array->nleaves;
 	EbLeaf	   *leaves = palloc(sizeof(EbLeaf) * Max(nleaves, 1));
 	int			first = 0;
+	TimestampTz until;
 
+	/* opening a leaf, or asking for the generation, may make the array stale */
 	memcpy(leaves, array->leaves, sizeof(EbLeaf) * nleaves);
+	until = routed_until(place->generation);
 	for (int i = 0; i < nleaves; i++)
 		if (leaves[i].leaf_id == place->leaf_hint)
 			first = i;
-	for (int i = first; i < nleaves; i++)
+	for (int i = first; i < nleaves && leaves[i].range_start <= until; i++)
 		if (!visit_leaf(&leaves[i], place, snapshot, visitor, arg))
 			break;
 	pfree(leaves);
