@@ -87,13 +87,13 @@ eb_tid_is_changing(Relation rel, ItemPointer tid)
 {
 	HeapTupleHeaderData header = read_header(rel, tid);
 	TransactionId xmax = HeapTupleHeaderGetRawXmax(&header);
+	bool		locked_only = HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask);
 
 	/* lockers count, too: they keep us from updating the row */
 	if (header.t_infomask & HEAP_XMAX_INVALID)
 		return false;
 	if (header.t_infomask & HEAP_XMAX_IS_MULTI)
-		return MultiXactIdIsRunning(xmax,
-									HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask));
+		return MultiXactIdIsRunning(xmax, locked_only);
 	return TransactionIdIsInProgress(xmax);
 }
 
@@ -101,10 +101,13 @@ bool
 eb_tid_changed_here(Relation rel, ItemPointer tid)
 {
 	HeapTupleHeaderData header = read_header(rel, tid);
+	TransactionId updater;
 
-	return (header.t_infomask & HEAP_XMAX_INVALID) == 0 &&
-		!HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask) &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(&header));
+	if ((header.t_infomask & HEAP_XMAX_INVALID) ||
+		HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask))
+		return false;
+	updater = HeapTupleHeaderGetUpdateXid(&header);
+	return TransactionIdIsCurrentTransactionId(updater);
 }
 
 /* Lets the page that the row is on be pruned, if that is worth while. */
