@@ -73,6 +73,23 @@ build_extension() {
 	fi
 }
 
+# build_old_server [MAKE ARGUMENT ...]: where OLD_PREFIX names the directory of
+# an older server, a copy of it gets the extension, too: for pg_upgrade.
+build_old_server() {
+	[ -n "${OLD_PREFIX:-}" ] || return 0
+	cp -a "$OLD_PREFIX" "$work/pg/old"
+	(
+		PG_PREFIX=$OLD_PREFIX
+		build_sources check
+		make -s -C "$build" -j "$(nproc)" all install with_llvm=no \
+			PG_CONFIG="$work/pg/old/bin/pg_config" "$@" >"$work/build.log" 2>&1
+	) || {
+		cat "$work/build.log" >&2
+		fail "the build for the older server failed"
+	}
+	export EB_OLD_SERVER=$work/pg/old
+}
+
 run_format() {
 	need_server_packages
 	need_packages pg-bsd-indent

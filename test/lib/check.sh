@@ -59,6 +59,7 @@ prepare_check() {
 		*)
 			start_step build
 			build_extension check COPT='-Werror -DUSE_ASSERT_CHECKING'
+			build_old_server COPT='-Werror -DUSE_ASSERT_CHECKING'
 			end_step "$("$PG_CONFIG" --version)" ;;
 	esac
 }

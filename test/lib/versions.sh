@@ -49,13 +49,15 @@ run_check_versions() {
 }
 
 check_version() {
-	local major=$1 status=0
+	local major=$1 status=0 old
 
 	reason=
 	source_server "$major" || status=$?
 	case $status in
 		0)	say "PostgreSQL $major:"
-			add_run env PG_PREFIX="$server" "$top/test/run" check ;;
+			old=$(kept_server 15)		# to upgrade from
+			[ "$old" != "$server" ] || old=
+			add_run env PG_PREFIX="$server" OLD_PREFIX="$old" "$top/test/run" check ;;
 		1)	say "SKIP PostgreSQL $major: $reason" ;;
 		*)	failed=$((failed + 1)) ;;
 	esac
