@@ -106,6 +106,14 @@ copied	table	public.target_inbox	{}
 SELECT id, state, delivered FROM targets_here;
 ROLLBACK;
 
+-- the trigger that gives it one is good for nothing else
+CREATE TABLE target_like (LIKE eventbus.target);
+CREATE TRIGGER a AFTER INSERT ON target_like FOR EACH ROW EXECUTE FUNCTION eventbus.target_created();
+CREATE TRIGGER b AFTER TRUNCATE ON target_like FOR EACH STATEMENT EXECUTE FUNCTION eventbus.target_created();
+INSERT INTO target_like VALUES (0, 0, 'like', 'table', NULL, '{}', now());
+TRUNCATE target_like;
+DROP TABLE target_like;
+
 SELECT eb_delete_rule('t-rule', 'target-bus'), eb_delete_rule('t-rule2', 'target-bus');
 SELECT eb_delete_event_bus('target-bus');
 DROP VIEW targets_here;

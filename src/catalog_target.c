@@ -29,6 +29,7 @@
 #include "catalog_sql.h"
 #include "catalog_write.h"
 #include "partition.h"
+#include "schema.h"
 
 PG_FUNCTION_INFO_V1(eventbus_target_created);
 
@@ -47,10 +48,13 @@ eventbus_target_created(PG_FUNCTION_ARGS)
 	AttrNumber	column;
 	bool		isnull;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		RelationGetRelid(trigger->tg_relation) != eb_relation_oid("target"))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called by a trigger")));
+				 errmsg("function was not called by a trigger of eventbus.target, for each row that is inserted")));
 	if (generation == 0)
 		return PointerGetDatum(NULL);
 
