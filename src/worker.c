@@ -103,6 +103,8 @@ static const Setting settings[] = {
 	{"jit", "off"},
 	{"lock_timeout", "0"},
 	{"quote_all_identifiers", "off"},
+	/* a worker is nobody but itself */
+	{"role", "none"},
 	/* policies hold for a rule's owner as in a session of that role */
 	{"row_security", "on"},
 	{"search_path", "pg_catalog, pg_temp"},

@@ -223,6 +223,29 @@ $node->safe_psql('one', q{UPDATE pg_extension SET extversion = '1.0' WHERE extna
 $node->reload;
 is_replaced($node, 'one', $pid, 'a router runs when it is known again');
 
+# ---- settings of a database ----
+
+# what a worker does as somebody else, or read-only, fails; to freeze a
+# partition that is over is done in SQL
+my $frozen = q{
+	SELECT bool_or(l.frozen_at IS NOT NULL)
+	FROM eventbus.leaves l, (SELECT eb_run_maintenance(), eb_wait_until_delivered('1 s') OFFSET 0) m};
+ok($node->poll_query_until('one', $frozen), 'the partition of yesterday gets frozen');
+$pid = pids_of($node, 'one', 'router');
+$node->safe_psql('one', q{
+	UPDATE eventbus.leaves SET frozen_at = NULL;
+	CREATE ROLE nobody;
+	ALTER DATABASE one SET role = 'nobody';
+	ALTER DATABASE one SET default_transaction_read_only = on;
+	ALTER DATABASE one SET search_path = 'nowhere';
+});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+is_replaced($node, 'one', $pid, 'a router starts where the database has settings');
+$ENV{PGOPTIONS} = '-c role=none -c default_transaction_read_only=off -c search_path=public';
+ok($node->poll_query_until('one', $frozen), '... and they do not keep it from its work');
+delete $ENV{PGOPTIONS};
+$node->safe_psql('postgres', q{ALTER DATABASE one RESET ALL; DROP ROLE nobody});
+
 # ---- two-phase commit ----
 
 $node->safe_psql('one', q{
