@@ -30,16 +30,19 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "arn.h"
 #include "catalog.h"
 #include "catalog_read.h"
+#include "catalog_scan.h"
 #include "eventbus.h"
 #include "wake.h"
 
@@ -91,6 +94,20 @@ count_invalidation(Datum arg, Oid relid)
 	for (int i = 0; i < EB_CATALOG_NTABLES; i++)
 		if (!OidIsValid(relid) || relid == table_oids[i])
 			invalidations[i]++;
+}
+
+/* Takes in what has changed; the first time, begins to count it. */
+static void
+listen_to_changes(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(count_invalidation, (Datum) 0);
+		registered = true;
+	}
+	AcceptInvalidationMessages();
 }
 
 
@@ -145,19 +162,12 @@ is_current(const EbCatalog *catalog, int ntables)
 static EbCatalog *
 get_catalog(int ntables)
 {
-	static bool registered = false;
 	EbCatalog **place = ntables == EVERYTHING ? &everything : &buses_only;
 	EbCatalog  *fresh;
 
 	Assert(IsTransactionState());
 
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(count_invalidation, (Datum) 0);
-		registered = true;
-	}
-
-	AcceptInvalidationMessages();
+	listen_to_changes();
 	if (is_current(everything, ntables))
 		return everything;
 	if (is_current(*place, ntables))
@@ -232,15 +242,30 @@ eb_catalog_target(int32 target_id)
 	return entry == NULL ? NULL : entry->target;
 }
 
-List *
-eb_catalog_rules(void)
-{
-	return get_catalog(EVERYTHING)->rules;
-}
-
 uint64
 eb_catalog_version(void)
 {
 	(void) get_catalog(EVERYTHING);
 	return version;
+}
+
+void
+eb_catalog_changes(EbCatalogChanges *changes)
+{
+	listen_to_changes();
+
+	/* a change of a table is counted once its OID is known */
+	for (int i = 0; i < EB_CATALOG_NTABLES; i++)
+	{
+		if (!OidIsValid(table_oids[i]) ||
+			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table_oids[i])))
+		{
+			table_close(eb_catalog_open_table(i, &table_oids[i]),
+						AccessShareLock);
+			invalidations[i]++;
+		}
+	}
+	changes->buses = invalidations[EB_BUS_TABLE];
+	changes->rules = invalidations[EB_RULE_TABLE];
+	changes->targets = invalidations[EB_TARGET_TABLE];
 }

@@ -25,9 +25,6 @@ typedef struct EbRule
 	const char *name;
 	const char *bus_name;
 	const char *owner;			/* role name */
-	bool		enabled;
-	Jsonb	   *event_pattern;	/* NULL: none */
-	List	   *targets;		/* of EbTarget * */
 } EbRule;
 
 typedef struct EbTarget
@@ -54,9 +51,6 @@ extern const EbRule *eb_catalog_rule(int32 rule_id);
 
 /* A target by number, NULL when it is gone. */
 extern const EbTarget *eb_catalog_target(int32 target_id);
-
-/* All rules with their targets, as EbRule *, by bus_id, rule_id. */
-extern List *eb_catalog_rules(void);
 
 /*
  * Changes whenever the cache was thrown away and read again: what a caller

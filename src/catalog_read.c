@@ -40,7 +40,7 @@ static const char *const bus_columns[] = {
 	"bus_id", "name", "deleted_at", NULL
 };
 static const char *const rule_columns[] = {
-	"rule_id", "bus_id", "name", "owner", "state", "event_pattern", NULL
+	"rule_id", "bus_id", "name", "owner", NULL
 };
 static const char *const target_columns[] = {
 	"target_id", "rule_id", "id", "type", "resource", "parameters", NULL
@@ -128,7 +128,6 @@ rule_row(EbCatalog *catalog, const Datum *values, const bool *nulls)
 	EbBusItem  *bus = hash_search(catalog->buses, &bus_id, HASH_FIND, NULL);
 	EbRuleItem *entry;
 	EbRule	   *rule;
-	char	   *state;
 
 	if (bus == NULL || bus->deleted)
 		return;
@@ -139,15 +138,10 @@ rule_row(EbCatalog *catalog, const Datum *values, const bool *nulls)
 	rule->name = TextDatumGetCString(values[2]);
 	rule->bus_name = bus->name;
 	rule->owner = TextDatumGetCString(values[3]);
-	state = TextDatumGetCString(values[4]);
-	rule->enabled = strcmp(state, "DISABLED") != 0;
-	pfree(state);
-	rule->event_pattern = nulls[5] ? NULL : DatumGetJsonbPCopy(values[5]);
 
 	entry = hash_search(catalog->rules_by_id, &rule->rule_id, HASH_ENTER,
 						NULL);
 	entry->rule = rule;
-	catalog->rules = lappend(catalog->rules, rule);
 }
 
 static void
@@ -173,7 +167,6 @@ target_row(EbCatalog *catalog, const Datum *values, const bool *nulls)
 	entry = hash_search(catalog->targets, &target->target_id, HASH_ENTER,
 						NULL);
 	entry->target = target;
-	rule->rule->targets = lappend(rule->rule->targets, target);
 }
 
 static const struct
@@ -226,27 +219,6 @@ read_table(EbCatalog *catalog, EbCatalogTable table, Relation rel,
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-static int
-compare_rules(const ListCell *a, const ListCell *b)
-{
-	const EbRule *rule1 = (const EbRule *) lfirst(a);
-	const EbRule *rule2 = (const EbRule *) lfirst(b);
-
-	if (rule1->bus_id != rule2->bus_id)
-		return rule1->bus_id < rule2->bus_id ? -1 : 1;
-	return rule1->rule_id < rule2->rule_id ? -1 :
-		rule1->rule_id > rule2->rule_id ? 1 : 0;
-}
-
-static int
-compare_targets(const ListCell *a, const ListCell *b)
-{
-	int32		id1 = ((const EbTarget *) lfirst(a))->target_id;
-	int32		id2 = ((const EbTarget *) lfirst(b))->target_id;
-
-	return id1 < id2 ? -1 : id1 > id2 ? 1 : 0;
-}
-
 /* An empty catalog in a context that dies with the transaction. */
 static EbCatalog *
 make_catalog(void)
@@ -274,8 +246,8 @@ make_catalog(void)
 }
 
 /* Opens a table whatever the caller's rights on schema and table. */
-static Relation
-open_table(EbCatalogTable table, Oid *oid)
+Relation
+eb_catalog_open_table(EbCatalogTable table, Oid *oid)
 {
 	const char *name = catalog_tables[table].name;
 
@@ -293,10 +265,9 @@ eb_catalog_read(int ntables, Oid *oids, const uint64 *invalidations)
 	EbCatalog  *catalog = make_catalog();
 	Relation	rels[EB_CATALOG_NTABLES];
 	Snapshot	snapshot;
-	ListCell   *lc;
 
 	for (int i = 0; i < ntables; i++)
-		rels[i] = open_table(i, &oids[i]);
+		rels[i] = eb_catalog_open_table(i, &oids[i]);
 
 	/* whatever is counted from here on, the snapshot may not have seen */
 	catalog->ntables = ntables;
@@ -310,8 +281,5 @@ eb_catalog_read(int ntables, Oid *oids, const uint64 *invalidations)
 	for (int i = 0; i < ntables; i++)
 		table_close(rels[i], AccessShareLock);
 
-	list_sort(catalog->rules, compare_rules);
-	foreach(lc, catalog->rules)
-		list_sort(((EbRule *) lfirst(lc))->targets, compare_targets);
 	return catalog;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog_read.h
- *		What the cache of buses, rules and targets holds. For catalog.c only.
+ *		What the cache of buses, rules and targets holds. For catalog*.c only.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,7 @@
 
 #include "utils/hsearch.h"
 #include "utils/palloc.h"
+#include "utils/relcache.h"
 
 #include "catalog.h"
 
@@ -64,7 +65,6 @@ typedef struct EbCatalog
 	HTAB	   *buses;			/* of EbBusItem, by bus_id; deleted ones too */
 	HTAB	   *rules_by_id;	/* of EbRuleItem */
 	HTAB	   *targets;		/* of EbTargetItem, by target_id */
-	List	   *rules;			/* of EbRule *, by bus_id, rule_id */
 } EbCatalog;
 
 /*
@@ -75,5 +75,11 @@ typedef struct EbCatalog
  */
 extern EbCatalog *eb_catalog_read(int ntables, Oid *oids,
 								  const uint64 *invalidations);
+
+/*
+ * Opens one of the tables with AccessShareLock, whatever the caller's rights;
+ * writes its OID to *oid. An error (42P01) when there is none.
+ */
+extern Relation eb_catalog_open_table(EbCatalogTable table, Oid *oid);
 
 #endif							/* EB_CATALOG_READ_H */

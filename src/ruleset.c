@@ -3,196 +3,165 @@
  * ruleset.c
  *		All enabled rules of the database, compiled for the router.
  *
- * One matcher per bus over the patterns of its enabled rules that have
- * targets. The set lives in a memory context of its own; when the catalog has
- * changed, a new one is built beside it and takes its place. A pattern that
- * does not compile (a newer version accepted it, say) is left out with a
- * warning: it must not stop the others.
+ * A bus has two matchers: one of nearly all its rules, and a small one of
+ * those that have come or changed since that was made. So adding a rule to a
+ * hundred thousand compiles the few of the small one, and only when there are
+ * too many of these are all compiled again. A rule that is gone is forgotten
+ * in the list from pattern numbers to rules, and goes on matching for nothing.
+ *
+ *		bus ──▶ matcher of many ──▶ pattern number ──▶ rule ──▶ target ids
+ *		   └──▶ matcher of few  ──▶ pattern number ──▶ rule or NULL
+ *
+ * What the tables say is taken over row by row (catalog_scan.h): rules whose
+ * row is the one that we know are left alone, and of a rule that changed its
+ * pattern is kept, to be compiled again. A matcher has a memory context of its
+ * own; a new one is finished before it takes the place of the old.
+ *
+ * An error in the middle of a refresh leaves a set that is not to be used: the
+ * next refresh begins with an empty one.
+ *
+ * A pattern that does not compile (a newer version accepted it, say) is left
+ * out with a warning: it must not stop the others.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "catalog.h"
+#include "eventbus.h"
+#include "catalog_scan.h"
 #include "event_match.h"
 #include "ruleset.h"
 
-/* One bus: pattern number i is that of the rule whose targets are lists[i]. */
-typedef struct BusRules
+/* the small matcher may have this many rules, and a part of the other's */
+#define MAX_FEW			500
+#define MAX_FEW_PART	32
+
+typedef struct Rule
 {
-	int32		bus_id;
+	int32		rule_id;		/* hash key */
+	EbRowVersion version;
+	uint32		seen_in;		/* refresh that saw it last */
+	struct Bus *bus;
+	Jsonb	   *pattern;		/* NULL: not enabled, or none */
+	struct Matcher *matcher;	/* that it is in, or NULL */
+	int			number;			/* in there */
+	int			ntargets;
+	int			first_target;	/* in RuleSet.targets */
+} Rule;
+
+typedef struct Matcher
+{
+	MemoryContext context;		/* holds everything, this struct included */
 	EbMatcher  *matcher;
 	int			nrules;
-	int			ntargets;		/* of all its rules */
-	EbPattern **patterns;
-	List	  **lists;			/* of int32 target ids */
+	Rule	  **rules;			/* by pattern number; NULL: gone */
 	int		   *matched;		/* room for nrules */
-	int32	   *targets;		/* room for ntargets */
-} BusRules;
+} Matcher;
+
+typedef struct Bus
+{
+	int32		bus_id;			/* hash key */
+	bool		is_live;		/* exists, and was not deleted */
+	Matcher    *many;			/* or NULL */
+	Matcher    *few;			/* or NULL */
+	int			ngone;			/* rules of "many" that are gone */
+	bool		is_stale;		/* rules are in no matcher yet */
+	List	   *waiting;		/* while refreshing: Rule *, to be compiled */
+} Bus;
+
+typedef struct Target
+{
+	int32		rule_id;
+	int32		target_id;
+} Target;
 
 typedef struct RuleSet
 {
-	MemoryContext context;
-	uint64		version;		/* eb_catalog_version() it was built from */
-	int			nbuses;
-	BusRules   *buses;			/* by bus_id */
-	int			ntargets;
-	int32	   *targets;
+	MemoryContext context;		/* of all but matchers, which are children */
+	bool		is_complete;
+	EbCatalogChanges changes;	/* that were taken over */
+	uint32		refresh;		/* number of the last one */
+	HTAB	   *rules;			/* of Rule */
+	HTAB	   *buses;			/* of Bus */
+	int			nrows;			/* of the table of targets */
+	int			capacity;
+	Target	   *rows;
+	bool		must_link;		/* rules, buses or targets came or went */
+	int			ntargets;		/* of rules that we have */
+	int32	   *targets;		/* by rule */
+	int			answer_size;
+	int32	   *answer;			/* of eb_ruleset_match() */
 } RuleSet;
 
 static RuleSet *current = NULL;
 
-static RuleSet *build(uint64 version);
-static void build_bus(BusRules *bus, List *rules);
-static bool compile(const EbRule *rule, EbPattern **pattern);
+static RuleSet *make_set(void);
+static HTAB *make_table(MemoryContext context, const char *name,
+						Size entrysize);
+static void take_over(RuleSet *set, const EbCatalogChanges *changes);
+static void take_bus(int32 bus_id, void *arg);
+static bool take_rule(int32 rule_id, const EbRowVersion *version, void *arg);
+static void take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern,
+						 void *arg);
+static void take_target(int32 rule_id, int32 target_id, void *arg);
+static Bus *get_bus(RuleSet *set, int32 bus_id);
+static void forget_pattern(Rule *rule);
+static void forget_gone_rules(RuleSet *set);
+static void link_targets(RuleSet *set);
+static void compile_stale(RuleSet *set);
+static void collect_few(Bus *bus);
+static void collect_all(RuleSet *set);
+static bool wants_all(const Bus *bus);
+static void replace_matcher(RuleSet *set, Matcher **place, List **rules);
+static Matcher *make_matcher(RuleSet *set, List *rules);
+static EbPattern *compile(const Rule *rule);
+static void delete_matcher(Matcher **matcher);
+static int	match(Matcher *matcher, const EbEvent *event, int n);
 
 bool
 eb_ruleset_refresh(void)
 {
-	uint64		version = eb_catalog_version();
-	RuleSet    *old = current;
+	EbCatalogChanges changes;
 
-	if (old != NULL && old->version == version)
+	eb_catalog_changes(&changes);
+	if (current != NULL && current->is_complete &&
+		memcmp(&changes, &current->changes, sizeof(changes)) == 0)
 		return false;
-	current = build(version);
-	if (old != NULL)
-		MemoryContextDelete(old->context);
+	if (current != NULL && !current->is_complete)
+	{
+		MemoryContextDelete(current->context);
+		current = NULL;
+	}
+	if (current == NULL)
+		current = make_set();
+	current->is_complete = false;
+	take_over(current, &changes);
+	compile_stale(current);
+	if (current->must_link)
+		link_targets(current);
+	current->changes = changes;
+	current->is_complete = true;
 	return true;
-}
-
-static RuleSet *
-build(uint64 version)
-{
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-												  "eventbus rules",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	List	   *rules = eb_catalog_rules();
-	RuleSet    *set = palloc0(sizeof(RuleSet));
-	ListCell   *cell;
-	int			at = 0;
-
-	set->context = context;
-	set->version = version;
-	set->buses = palloc0(sizeof(BusRules) * Max(list_length(rules), 1));
-	foreach(cell, rules)
-		set->ntargets += list_length(((EbRule *) lfirst(cell))->targets);
-	set->targets = palloc(sizeof(int32) * Max(set->ntargets, 1));
-
-	/* rules come ordered by bus: one run of them a bus */
-	for (int i = 0; i < list_length(rules);)
-	{
-		EbRule	   *first = list_nth(rules, i);
-		List	   *run = NIL;
-
-		for (; i < list_length(rules); i++)
-		{
-			EbRule	   *rule = list_nth(rules, i);
-
-			if (rule->bus_id != first->bus_id)
-				break;
-			foreach(cell, rule->targets)
-				set->targets[at++] = ((EbTarget *) lfirst(cell))->target_id;
-			if (rule->enabled && rule->event_pattern && rule->targets)
-				run = lappend(run, rule);
-		}
-		if (run != NIL)
-			build_bus(&set->buses[set->nbuses++], run);
-	}
-	MemoryContextSwitchTo(caller);
-	return set;
-}
-
-static void
-build_bus(BusRules *bus, List *rules)
-{
-	int			n = list_length(rules);
-	ListCell   *cell;
-
-	bus->bus_id = ((EbRule *) linitial(rules))->bus_id;
-	bus->patterns = palloc(sizeof(EbPattern *) * n);
-	bus->lists = palloc(sizeof(List *) * n);
-	bus->matched = palloc(sizeof(int) * n);
-	foreach(cell, rules)
-	{
-		EbRule	   *rule = lfirst(cell);
-		ListCell   *target;
-		List	   *ids = NIL;
-
-		if (!compile(rule, &bus->patterns[bus->nrules]))
-			continue;
-		foreach(target, rule->targets)
-			ids = lappend_int(ids, ((EbTarget *) lfirst(target))->target_id);
-		bus->ntargets += list_length(ids);
-		bus->lists[bus->nrules++] = ids;
-	}
-	bus->matcher = eb_matcher_build(bus->patterns, bus->nrules);
-	bus->targets = palloc(sizeof(int32) * Max(bus->ntargets, 1));
-}
-
-/* Compiles a rule's pattern; false, with a warning, when it cannot. */
-static bool
-compile(const EbRule *rule, EbPattern **pattern)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
-
-	PG_TRY();
-	{
-		*pattern = eb_pattern_from_jsonb(rule->event_pattern);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("rule \"%s\" on event bus \"%s\" is not routed",
-						rule->name, rule->bus_name),
-				 errdetail_internal("%s", error->message)));
-		ok = false;
-	}
-	PG_END_TRY();
-	return ok;
-}
-
-static int
-compare_bus(const void *key, const void *bus)
-{
-	int32		left = *(const int32 *) key;
-	int32		right = ((const BusRules *) bus)->bus_id;
-
-	return left < right ? -1 : left > right ? 1 : 0;
 }
 
 int
 eb_ruleset_match(const EbEvent *event, const int32 **target_ids)
 {
-	BusRules   *bus;
-	int			nmatched;
+	Bus		   *bus = hash_search(current->buses, &event->bus_id, HASH_FIND,
+								  NULL);
 	int			n = 0;
 
-	bus = bsearch(&event->bus_id, current->buses, current->nbuses,
-				  sizeof(BusRules), compare_bus);
-	if (bus == NULL)
+	if (bus == NULL || !bus->is_live)
 		return 0;
-	nmatched = eb_match_event(bus->matcher, event, bus->matched);
-	for (int i = 0; i < nmatched; i++)
-	{
-		ListCell   *cell;
-
-		foreach(cell, bus->lists[bus->matched[i]])
-			bus->targets[n++] = lfirst_int(cell);
-	}
-	*target_ids = bus->targets;
+	if (bus->many != NULL)
+		n = match(bus->many, event, n);
+	if (bus->few != NULL)
+		n = match(bus->few, event, n);
+	*target_ids = current->answer;
 	return n;
 }
 
@@ -201,4 +170,442 @@ eb_ruleset_targets(const int32 **target_ids)
 {
 	*target_ids = current->targets;
 	return current->ntargets;
+}
+
+/* Appends to the answer the targets of the rules that match. */
+static int
+match(Matcher *matcher, const EbEvent *event, int n)
+{
+	int			nmatched = eb_match_event(matcher->matcher, event,
+										  matcher->matched);
+
+	for (int i = 0; i < nmatched; i++)
+	{
+		const Rule *rule = matcher->rules[matcher->matched[i]];
+
+		if (rule == NULL)
+			continue;
+		memcpy(&current->answer[n], &current->targets[rule->first_target],
+			   rule->ntargets * sizeof(int32));
+		n += rule->ntargets;
+	}
+	return n;
+}
+
+/* ----- taking over what the tables say ----- */
+
+static RuleSet *
+make_set(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "eventbus rules",
+												  ALLOCSET_DEFAULT_SIZES);
+	RuleSet    *set = MemoryContextAllocZero(context, sizeof(RuleSet));
+
+	set->context = context;
+	set->rules = make_table(context, "eventbus compiled rules", sizeof(Rule));
+	set->buses = make_table(context, "eventbus compiled buses", sizeof(Bus));
+	set->capacity = 64;
+	set->rows = MemoryContextAlloc(context, set->capacity * sizeof(Target));
+	return set;
+}
+
+static HTAB *
+make_table(MemoryContext context, const char *name, Size entrysize)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(int32),
+		.entrysize = entrysize,
+		.hcxt = context
+	};
+
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Reads the tables that have changed. */
+static void
+take_over(RuleSet *set, const EbCatalogChanges *changes)
+{
+	EbCatalogVisitor visitor = {.pattern = take_pattern, .arg = set};
+	HASH_SEQ_STATUS status;
+	Bus		   *bus;
+
+	if (changes->buses != set->changes.buses)
+	{
+		visitor.bus = take_bus;
+		set->must_link = true;
+		hash_seq_init(&status, set->buses);
+		while ((bus = hash_seq_search(&status)) != NULL)
+			bus->is_live = bus->bus_id == EB_DEFAULT_BUS_ID;
+	}
+	if (changes->rules != set->changes.rules)
+	{
+		visitor.rule = take_rule;
+		set->refresh++;
+	}
+	if (changes->targets != set->changes.targets)
+	{
+		visitor.target = take_target;
+		set->must_link = true;
+		set->nrows = 0;
+	}
+	eb_catalog_scan(&visitor);
+	if (visitor.rule != NULL)
+		forget_gone_rules(set);
+}
+
+static void
+take_bus(int32 bus_id, void *arg)
+{
+	get_bus(arg, bus_id)->is_live = true;
+}
+
+/* Is that row of a rule new to us? */
+static bool
+take_rule(int32 rule_id, const EbRowVersion *version, void *arg)
+{
+	RuleSet    *set = arg;
+	bool		found;
+	Rule	   *rule = hash_search(set->rules, &rule_id, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		memset((char *) rule + sizeof(rule_id), 0,
+			   sizeof(Rule) - sizeof(rule_id));
+		set->must_link = true;
+	}
+	rule->seen_in = set->refresh;
+	if (found && rule->version.xmin == version->xmin &&
+		ItemPointerEquals(&rule->version.tid,
+						  (ItemPointer) &version->tid))
+		return false;
+	rule->version = *version;
+	return true;
+}
+
+/* Takes over the rule of such a row, unless its pattern is as it was. */
+static void
+take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern, void *arg)
+{
+	RuleSet    *set = arg;
+	Rule	   *rule = hash_search(set->rules, &rule_id, HASH_FIND, NULL);
+	Bus		   *bus = get_bus(set, bus_id);
+	MemoryContext caller = MemoryContextSwitchTo(set->context);
+
+	if (rule->bus == bus && rule->pattern != NULL && pattern != NULL &&
+		VARSIZE(pattern) == VARSIZE(rule->pattern) &&
+		memcmp(pattern, rule->pattern, VARSIZE(pattern)) == 0)
+		pattern = NULL;			/* nothing to do */
+	else
+	{
+		forget_pattern(rule);
+		rule->bus = bus;
+	}
+	if (pattern != NULL)
+	{
+		rule->pattern = palloc(VARSIZE(pattern));
+		memcpy(rule->pattern, pattern, VARSIZE(pattern));
+		bus->waiting = lappend(bus->waiting, rule);
+		bus->is_stale = true;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+take_target(int32 rule_id, int32 target_id, void *arg)
+{
+	RuleSet    *set = arg;
+
+	if (set->nrows == set->capacity)
+	{
+		set->rows = repalloc_huge(set->rows,
+								  sizeof(Target) * 2 * set->capacity);
+		set->capacity *= 2;
+	}
+	set->rows[set->nrows].rule_id = rule_id;
+	set->rows[set->nrows++].target_id = target_id;
+}
+
+static Bus *
+get_bus(RuleSet *set, int32 bus_id)
+{
+	bool		found;
+	Bus		   *bus = hash_search(set->buses, &bus_id, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		memset((char *) bus + sizeof(bus_id), 0, sizeof(Bus) - sizeof(bus_id));
+		bus->is_live = bus_id == EB_DEFAULT_BUS_ID;
+	}
+	return bus;
+}
+
+static void
+forget_pattern(Rule *rule)
+{
+	if (rule->matcher != NULL)
+	{
+		rule->matcher->rules[rule->number] = NULL;
+		if (rule->matcher == rule->bus->many)
+		{
+			rule->bus->ngone++;
+			if (rule->bus->ngone > rule->matcher->nrules / 2)
+				rule->bus->is_stale = true;
+		}
+	}
+	rule->matcher = NULL;
+	if (rule->pattern != NULL)
+		pfree(rule->pattern);
+	rule->pattern = NULL;
+}
+
+static void
+forget_gone_rules(RuleSet *set)
+{
+	HASH_SEQ_STATUS status;
+	Rule	   *rule;
+
+	hash_seq_init(&status, set->rules);
+	while ((rule = hash_seq_search(&status)) != NULL)
+	{
+		if (rule->seen_in == set->refresh)
+			continue;
+		forget_pattern(rule);
+		(void) hash_search(set->rules, &rule->rule_id, HASH_REMOVE, NULL);
+		set->must_link = true;
+	}
+}
+
+/*
+ * Gives each rule its targets, side by side. Those of rules that we do not
+ * have, or whose bus is gone, are left out.
+ */
+static void
+link_targets(RuleSet *set)
+{
+	HASH_SEQ_STATUS status;
+	Rule	   *rule;
+	int32	   *targets;
+	Rule	  **rules = MemoryContextAllocHuge(CurrentMemoryContext,
+											   sizeof(Rule *) *
+											   Max(set->nrows, 1));
+	int			sum = 0;
+
+	hash_seq_init(&status, set->rules);
+	while ((rule = hash_seq_search(&status)) != NULL)
+		rule->ntargets = 0;
+	for (int i = 0; i < set->nrows; i++)
+	{
+		rules[i] = hash_search(set->rules, &set->rows[i].rule_id, HASH_FIND,
+							   NULL);
+		if (rules[i] != NULL && !rules[i]->bus->is_live)
+			rules[i] = NULL;
+		if (rules[i] != NULL)
+			rules[i]->ntargets++;
+	}
+	hash_seq_init(&status, set->rules);
+	while ((rule = hash_seq_search(&status)) != NULL)
+	{
+		rule->first_target = sum;
+		sum += rule->ntargets;
+		rule->ntargets = 0;
+	}
+	targets = MemoryContextAllocHuge(set->context,
+									 sizeof(int32) * Max(sum, 1));
+	for (int i = 0; i < set->nrows; i++)
+	{
+		if (rules[i] != NULL)
+			targets[rules[i]->first_target + rules[i]->ntargets++] =
+				set->rows[i].target_id;
+	}
+	pfree(rules);
+	set->must_link = false;
+	if (set->targets != NULL)
+		pfree(set->targets);
+	set->targets = targets;
+	set->ntargets = sum;
+	if (set->answer_size < sum || set->answer == NULL)
+	{
+		if (set->answer != NULL)
+			pfree(set->answer);
+		set->answer = MemoryContextAllocHuge(set->context,
+											 sizeof(int32) * Max(sum * 2, 1));
+		set->answer_size = sum * 2;
+	}
+}
+
+/* ----- compiling ----- */
+
+/* Compiles the rules that are in no matcher yet. */
+static void
+compile_stale(RuleSet *set)
+{
+	HASH_SEQ_STATUS status;
+	Bus		   *bus;
+	bool		want_all = false;
+	MemoryContext caller = MemoryContextSwitchTo(set->context);
+
+	hash_seq_init(&status, set->buses);
+	while ((bus = hash_seq_search(&status)) != NULL)
+	{
+		if (!bus->is_stale)
+			continue;
+		collect_few(bus);
+		if (wants_all(bus))
+		{
+			list_free(bus->waiting);
+			bus->waiting = NIL;
+			want_all = true;
+			continue;
+		}
+		replace_matcher(set, &bus->few, &bus->waiting);
+		bus->is_stale = false;
+	}
+	if (want_all)
+		collect_all(set);
+	hash_seq_init(&status, set->buses);
+	while ((bus = hash_seq_search(&status)) != NULL)
+	{
+		if (!bus->is_stale)
+			continue;
+		replace_matcher(set, &bus->many, &bus->waiting);
+		delete_matcher(&bus->few);
+		bus->ngone = 0;
+		bus->is_stale = false;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* Has those in the bus's matcher of few wait, too. */
+static void
+collect_few(Bus *bus)
+{
+	for (int i = 0; bus->few != NULL && i < bus->few->nrules; i++)
+	{
+		if (bus->few->rules[i] != NULL)
+			bus->waiting = lappend(bus->waiting, bus->few->rules[i]);
+	}
+}
+
+/* Has all rules wait of buses that are stale. */
+static void
+collect_all(RuleSet *set)
+{
+	HASH_SEQ_STATUS status;
+	Rule	   *rule;
+
+	hash_seq_init(&status, set->rules);
+	while ((rule = hash_seq_search(&status)) != NULL)
+	{
+		if (rule->bus->is_stale && rule->pattern != NULL)
+			rule->bus->waiting = lappend(rule->bus->waiting, rule);
+	}
+}
+
+/* Is it better to compile all rules of the bus than those that wait? */
+static bool
+wants_all(const Bus *bus)
+{
+	int			nmany = bus->many == NULL ? 0 : bus->many->nrules;
+	int			nfew = list_length(bus->waiting);
+
+	return nmany + nfew <= MAX_FEW || bus->ngone > nmany / 2 ||
+		nfew > MAX_FEW + nmany / MAX_FEW_PART;
+}
+
+/* Puts a matcher of the rules in the place of the one that is there. */
+static void
+replace_matcher(RuleSet *set, Matcher **place, List **rules)
+{
+	Matcher    *made = make_matcher(set, *rules);
+
+	delete_matcher(place);
+	*place = made;
+	list_free(*rules);
+	*rules = NIL;
+}
+
+static Matcher *
+make_matcher(RuleSet *set, List *rules)
+{
+	MemoryContext context = AllocSetContextCreate(set->context,
+												  "eventbus matcher",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(context,
+												  "eventbus pattern",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	int			n = list_length(rules);
+	Matcher    *matcher = palloc0(sizeof(Matcher));
+	ListCell   *cell;
+
+	matcher->context = context;
+	matcher->rules = palloc_extended(sizeof(Rule *) * Max(n, 1),
+									 MCXT_ALLOC_HUGE);
+	matcher->matched = palloc(sizeof(int) * Max(n, 1));
+	matcher->matcher = eb_matcher_create();
+	foreach(cell, rules)
+	{
+		Rule	   *rule = lfirst(cell);
+		EbPattern  *pattern;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(scratch);
+		pattern = compile(rule);
+		MemoryContextSwitchTo(context);
+		if (pattern != NULL)
+		{
+			rule->matcher = matcher;
+			rule->number = eb_matcher_add(matcher->matcher, pattern);
+			matcher->rules[matcher->nrules++] = rule;
+		}
+		else
+			forget_pattern(rule);
+		MemoryContextReset(scratch);
+	}
+	eb_matcher_finish(matcher->matcher);
+	MemoryContextDelete(scratch);
+	MemoryContextSwitchTo(caller);
+	return matcher;
+}
+
+/* Compiles a rule's pattern; NULL, with a warning, when it cannot. */
+static EbPattern *
+compile(const Rule *rule)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EbPattern  *volatile pattern = NULL;
+
+	PG_TRY();
+	{
+		pattern = eb_pattern_from_jsonb(rule->pattern);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		const EbRule *known;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		known = eb_catalog_rule(rule->rule_id);
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("rule \"%s\" on event bus \"%s\" is not routed",
+						known == NULL ? "" : known->name,
+						known == NULL ? "" : known->bus_name),
+				 errdetail_internal("%s", error->message)));
+	}
+	PG_END_TRY();
+	return pattern;
+}
+
+static void
+delete_matcher(Matcher **matcher)
+{
+	if (*matcher != NULL)
+		MemoryContextDelete((*matcher)->context);
+	*matcher = NULL;
 }
