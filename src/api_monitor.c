@@ -210,6 +210,21 @@ sleep_for_progress(EbDatabase *database, TimestampTz deadline)
 	return true;
 }
 
+/* Nobody works for this database. */
+static void
+report_no_worker(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no eventbus worker runs for this database"),
+			 eb_shared == NULL ?
+			 errdetail("Nothing is routed or delivered.") :
+			 errdetail("No worker has found the extension here yet."),
+			 eb_shared == NULL ?
+			 errhint("Add \"eventbus\" to shared_preload_libraries and restart the server.") :
+			 errhint("Commit the transaction that created the extension, or try again in a moment.")));
+}
+
 /*
  * eb_wait_until_delivered(timeout): true once everything that had committed
  * before the call is routed, and delivered or a dead letter; false when that
@@ -231,11 +246,7 @@ eventbus_wait_until_delivered(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("timeout must not be null")));
 	if (database == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no eventbus worker runs for this database"),
-				 errdetail("Nothing is routed or delivered."),
-				 errhint("Add \"eventbus\" to shared_preload_libraries and restart the server.")));
+		report_no_worker();
 	deadline = deadline_of(PG_GETARG_INTERVAL_P(0));
 
 	ticket = pg_atomic_add_fetch_u64(&database->route_wanted, 1);

@@ -122,6 +122,8 @@ verdict_of(const ErrorData *error)
 	{
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 		case ERRCODE_OBJECT_IN_USE:
+		case ERRCODE_DATA_CORRUPTED:	/* not what an event does */
+		case ERRCODE_INDEX_CORRUPTED:
 			return EB_BUSY;
 		default:
 			break;
@@ -133,8 +135,6 @@ verdict_of(const ErrorData *error)
 		case ERRCODE_OPERATOR_INTERVENTION: /* 57: timeout, cancelled */
 		case ERRCODE_SYSTEM_ERROR:	/* 58: I/O */
 		case ERRCODE_CONNECTION_EXCEPTION:	/* 08: of a foreign table */
-			return EB_BUSY;
-		case ERRCODE_INTERNAL_ERROR:	/* XX: corruption, bugs */
 			return EB_BUSY;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: /* 42 */
 		case ERRCODE_INVALID_SCHEMA_NAME:	/* 3F */

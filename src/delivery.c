@@ -53,6 +53,9 @@
 #define BROKEN_FIRST	100
 #define BROKEN_LAST		60000
 
+/* after so many failures in a row, a time-out is the one event's fault */
+#define MAX_TIMEOUTS	3
+
 typedef struct Batch
 {
 	EbLease    *lease;
@@ -79,6 +82,7 @@ static void set_constraints_immediate(void);
 static void run(Batch *batch);
 static void run_delivered(Batch *batch, int n);
 static void run_rejected(Batch *batch, int n, ErrorData *error);
+static bool is_hopeless(const Batch *batch, int n, const ErrorData *error);
 static void run_stopped(Batch *batch, EbVerdict verdict, ErrorData *error);
 static EbWorkOutcome outcome_of(Batch *batch, TimestampTz *later);
 
@@ -292,7 +296,7 @@ run(Batch *batch)
 		batch->attempts++;
 		if (verdict == EB_DELIVERED)
 			run_delivered(batch, n);
-		else if (verdict == EB_REJECTED)
+		else if (verdict == EB_REJECTED || is_hopeless(batch, n, error))
 			run_rejected(batch, n, error);
 		else
 			run_stopped(batch, verdict, error);
@@ -346,6 +350,17 @@ run_rejected(Batch *batch, int n, ErrorData *error)
 	pass(batch, 1);
 	batch->position.dead_lettered++;
 	note_error(batch, error);
+}
+
+/*
+ * One event alone that takes longer than eventbus.target_timeout time after
+ * time is held against the event: it would keep the others waiting for ever.
+ */
+static bool
+is_hopeless(const Batch *batch, int n, const ErrorData *error)
+{
+	return n == 1 && error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		batch->lease->failures >= MAX_TIMEOUTS;
 }
 
 /* The target is busy or broken: all that is left waits. */

@@ -102,7 +102,10 @@ deliver(TimestampTz *later)
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
+
+		/* that the target was replaced meanwhile is nothing to report */
+		if (geterrcode() != ERRCODE_T_R_SERIALIZATION_FAILURE)
+			EmitErrorReport();
 		AbortOutOfAnyTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();

@@ -39,6 +39,7 @@ typedef struct EbTargetType
 	 * subtransaction as the rule's owner under SECURITY_RESTRICTED_OPERATION,
 	 * and raises an error when it cannot. CurrentMemoryContext is reset after
 	 * the call. 55P03 (lock_not_available) says "busy, try the same again".
+	 * May change to a user with fewer rights; the caller changes back.
 	 */
 	void		(*deliver) (const EbTarget *target, EbDelivery *items, int n);
 
