@@ -31,8 +31,10 @@ static const char *const required_members[] = {
 	"id", "account", "source", "time", "region", "detail-type"
 };
 
-static bool matches(FunctionCallInfo fcinfo, Jsonb *event, Jsonb *pattern);
-static CompiledPattern *compile(FunctionCallInfo fcinfo, Jsonb *pattern);
+static bool matches(FunctionCallInfo fcinfo, Jsonb *event, Jsonb *pattern,
+					EbPattern *(*read) (Jsonb *));
+static CompiledPattern *compile(FunctionCallInfo fcinfo, Jsonb *pattern,
+								EbPattern *(*read) (Jsonb *));
 static void check_event(Jsonb *event);
 
 PG_FUNCTION_INFO_V1(eventbus_event_matches);
@@ -42,7 +44,7 @@ Datum
 eventbus_event_matches(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(matches(fcinfo, PG_GETARG_JSONB_P(0),
-						   PG_GETARG_JSONB_P(1)));
+						   PG_GETARG_JSONB_P(1), eb_pattern_from_jsonb));
 }
 
 PG_FUNCTION_INFO_V1(eventbus_pattern_matches);
@@ -52,7 +54,7 @@ Datum
 eventbus_pattern_matches(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(matches(fcinfo, PG_GETARG_JSONB_P(1),
-						   PG_GETARG_JSONB_P(0)));
+						   PG_GETARG_JSONB_P(0), eb_pattern_from_jsonb));
 }
 
 PG_FUNCTION_INFO_V1(eventbus_test_event_pattern);
@@ -65,7 +67,7 @@ eventbus_test_event_pattern(PG_FUNCTION_ARGS)
 	Jsonb	   *event = PG_GETARG_JSONB_P(1);
 
 	check_event(event);
-	PG_RETURN_BOOL(matches(fcinfo, event, pattern));
+	PG_RETURN_BOOL(matches(fcinfo, event, pattern, eb_pattern_check_jsonb));
 }
 
 PG_FUNCTION_INFO_V1(eventbus_validate_event_pattern);
@@ -74,7 +76,8 @@ PG_FUNCTION_INFO_V1(eventbus_validate_event_pattern);
 Datum
 eventbus_validate_event_pattern(PG_FUNCTION_ARGS)
 {
-	CompiledPattern *compiled = compile(fcinfo, PG_GETARG_JSONB_P(0));
+	CompiledPattern *compiled = compile(fcinfo, PG_GETARG_JSONB_P(0),
+										eb_pattern_check_jsonb);
 
 	if (compiled->or_is_field)
 		ereport(WARNING,
@@ -85,17 +88,19 @@ eventbus_validate_event_pattern(PG_FUNCTION_ARGS)
 }
 
 static bool
-matches(FunctionCallInfo fcinfo, Jsonb *event, Jsonb *pattern)
+matches(FunctionCallInfo fcinfo, Jsonb *event, Jsonb *pattern,
+		EbPattern *(*read) (Jsonb *))
 {
 	int			matched[1];
 
-	return eb_match_jsonb(compile(fcinfo, pattern)->matcher, event,
+	return eb_match_jsonb(compile(fcinfo, pattern, read)->matcher, event,
 						  matched) == 1;
 }
 
 /* The compiled pattern, kept from the call before if it is the same. */
 static CompiledPattern *
-compile(FunctionCallInfo fcinfo, Jsonb *pattern)
+compile(FunctionCallInfo fcinfo, Jsonb *pattern,
+		EbPattern *(*read) (Jsonb *))
 {
 	CompiledPattern *compiled = fcinfo->flinfo->fn_extra;
 	MemoryContext context;
@@ -118,7 +123,7 @@ compile(FunctionCallInfo fcinfo, Jsonb *pattern)
 	compiled->context = context;
 	compiled->source = palloc(VARSIZE(pattern));
 	memcpy(compiled->source, pattern, VARSIZE(pattern));
-	parsed = eb_pattern_from_jsonb(pattern);
+	parsed = read(pattern);
 	compiled->matcher = eb_matcher_build(&parsed, 1);
 	compiled->or_is_field = parsed->or_is_field;
 	MemoryContextSwitchTo(caller);

@@ -43,7 +43,7 @@ eventbus_put_rule(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		/* EventBridge's text */
 				 errmsg("Parameter(s) EventPattern or ScheduleExpression must be specified.")));
-	(void) eb_pattern_from_jsonb(spec.event_pattern);
+	(void) eb_pattern_check_jsonb(spec.event_pattern);
 
 	eb_catalog_put_rule(&spec, &rule);
 	PG_RETURN_TEXT_P(cstring_to_text(eb_arn_of_rule(rule.bus.name,

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 
 #include "event_match.h"
 #include "guc.h"
@@ -30,6 +31,9 @@ typedef struct EnvelopeMember
 	AddMember	add;
 } EnvelopeMember;
 
+static EbPattern *compile(const EbJson *doc, const EbPatternLimits *limits);
+static int64 text_length(const EbJson *doc);
+static int64 string_length(const char *text, int len);
 static void add_column(EbFields *fields, const EbPathNode *node,
 					   const EbEvent *event);
 static void add_string(EbFields *fields, int path, const char *chars,
@@ -63,11 +67,42 @@ EbPattern *
 eb_pattern_from_jsonb(Jsonb *pattern)
 {
 	EbJson		doc;
+
+	eb_json_from_jsonb(pattern, &doc);
+	return compile(&doc, NULL);
+}
+
+EbPattern *
+eb_pattern_check_jsonb(Jsonb *pattern)
+{
+	EbPatternLimits limits = {
+		.fields = eb_guc_max_pattern_paths,
+		.conjunctions = eb_guc_max_pattern_combinations,
+		.complexity = eb_guc_max_pattern_complexity
+	};
+	EbJson		doc;
+	int64		length;
+
+	eb_json_from_jsonb(pattern, &doc);
+	length = text_length(&doc);
+	if (length > eb_guc_max_pattern_characters)
+		ereport(ERROR,
+		/* EventBridge's text */
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("Event pattern is not valid. Reason: Pattern must have length less than or equal to %d",
+						eb_guc_max_pattern_characters),
+				 errdetail("It has %lld characters without white space.",
+						   (long long) length)));
+	return compile(&doc, &limits);
+}
+
+static EbPattern *
+compile(const EbJson *doc, const EbPatternLimits *limits)
+{
 	EbPatternError error;
 	EbPattern  *compiled;
 
-	eb_json_from_jsonb(pattern, &doc);
-	compiled = eb_pattern_compile(&doc, EB_PATTERN_STRICT, &error);
+	compiled = eb_pattern_compile(doc, EB_PATTERN_STRICT, limits, &error);
 	if (compiled == NULL)
 		ereport(ERROR,
 		/* EventBridge's text */
@@ -77,6 +112,67 @@ eb_pattern_from_jsonb(Jsonb *pattern)
 				 errdetail("The fault is at %s.", error.path),
 				 error.hint ? errhint("%s", error.hint) : 0));
 	return compiled;
+}
+
+/*
+ * Characters of a document as JSON text without white space, with no more
+ * escapes than it needs. jsonb does not keep the text that it was made from;
+ * this is the shortest that means the same.
+ */
+static int64
+text_length(const EbJson *doc)
+{
+	int64		length = 0;
+
+	for (int i = 0; i < doc->nnodes; i++)
+	{
+		const EbJsonNode *node = &doc->nodes[i];
+
+		switch (node->kind)
+		{
+			case EB_JSON_NULL:
+			case EB_JSON_TRUE:
+				length += 4;
+				break;
+			case EB_JSON_FALSE:
+				length += 5;
+				break;
+			case EB_JSON_NUMBER:
+				length += node->len;
+				break;
+			case EB_JSON_STRING:
+				length += string_length(node->text, node->len);
+				break;
+			case EB_JSON_ARRAY:
+			case EB_JSON_OBJECT:
+				length += 2;
+				/* no separator after the last member */
+				length -= node->end > i + 1;
+				break;
+		}
+		/* a comma or colon after whatever is in a container */
+		length += i > 0;
+	}
+	return length;
+}
+
+/* The same for a string, with its quotes. */
+static int64
+string_length(const char *text, int len)
+{
+	int64		length = 2 + pg_mbstrlen_with_len(text, len);
+
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' ||
+			c == '\r' || c == '\t')
+			length++;
+		else if (c < ' ')
+			length += 5;
+	}
+	return length;
 }
 
 int

@@ -16,10 +16,15 @@
 /*
  * Compiles an event pattern, in CurrentMemoryContext; nothing points into the
  * jsonb. An invalid pattern is an error, ERRCODE_INVALID_PARAMETER_VALUE, with
- * EventBridge's message; one that passes a limit of this implementation is
- * ERRCODE_PROGRAM_LIMIT_EXCEEDED.
+ * EventBridge's message and the JSON path of the fault as DETAIL.
  */
 extern EbPattern *eb_pattern_from_jsonb(Jsonb *pattern);
+
+/*
+ * The same for a pattern that is to be a rule's: one that passes a limit of
+ * the settings eventbus.max_pattern_* is invalid, too.
+ */
+extern EbPattern *eb_pattern_check_jsonb(Jsonb *pattern);
 
 /*
  * Matches a stored event, straight from its columns. Writes the numbers of

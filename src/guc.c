@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "core/pattern.h"
 #include "guc.h"
 #include "shmem.h"
 
@@ -27,6 +28,10 @@ int			eb_guc_leaves_ahead = 14;
 int			eb_guc_max_databases = 64;
 int			eb_guc_max_dispatchers = 3;
 int			eb_guc_max_event_bytes = 1048576;
+int			eb_guc_max_pattern_characters = 2048;
+int			eb_guc_max_pattern_combinations = 1000;
+int			eb_guc_max_pattern_complexity = 10;
+int			eb_guc_max_pattern_paths = 256;
 int			eb_guc_max_queued_targets = 8192;
 char	   *eb_guc_region = NULL;
 int			eb_guc_route_batch_size = 20000;
@@ -69,6 +74,16 @@ static const IntSetting int_settings[] = {
 	{"eventbus.max_event_bytes", "Largest size of one event entry.",
 		&eb_guc_max_event_bytes, 1048576, 1024, INT_MAX / 4, PGC_SUSET,
 	GUC_UNIT_BYTE},
+	{"eventbus.max_pattern_characters", "Longest event pattern of a rule, counted as JSON text without white space.",
+	&eb_guc_max_pattern_characters, 2048, 1, INT_MAX, PGC_SUSET, 0},
+	{"eventbus.max_pattern_combinations", "Most combinations that the $or of an event pattern may make.",
+		&eb_guc_max_pattern_combinations, 1000, 1, EB_PATTERN_MAX_CONJUNCTIONS,
+	PGC_SUSET, 0},
+	{"eventbus.max_pattern_complexity", "Most heads of an event pattern's wildcards that one string may match; 0: any.",
+		&eb_guc_max_pattern_complexity, 10, 0, EB_PATTERN_MAX_COMPLEXITY,
+	PGC_SUSET, 0},
+	{"eventbus.max_pattern_paths", "Most paths of one combination of an event pattern.",
+	&eb_guc_max_pattern_paths, 256, 1, EB_PATTERN_MAX_FIELDS, PGC_SUSET, 0},
 	{"eventbus.max_queued_targets", "Most targets of the cluster that can have work waiting at one time.",
 	&eb_guc_max_queued_targets, 8192, 64, 1000000, PGC_POSTMASTER, 0},
 	{"eventbus.route_batch_size", "Most events that the router takes in one transaction.",

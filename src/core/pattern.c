@@ -24,6 +24,7 @@
 #include "postgres_fe.h"
 #endif
 
+#include "core/complexity.h"
 #include "core/pattern_compile.h"
 
 /* the conjunctions made so far */
@@ -42,6 +43,7 @@ static const char *const reserved_keys[] = {
 	"ip-address-in-range", "ip-address-not-in-range", NULL
 };
 
+static bool check_complexity(EbPatternCompiler *c, const EbPattern *pattern);
 static bool compile_document(EbPatternCompiler *c, Alternatives *alternatives);
 static bool compile_object(EbPatternCompiler *c, int node, const char *prefix,
 						   int prefix_len, Alternatives *alternatives,
@@ -64,12 +66,17 @@ static int	place_length(const EbPatternPlace *place);
 static bool is_plain_name(const char *key, int len);
 
 EbPattern *
-eb_pattern_compile(const EbJson *doc, int flags, EbPatternError *error)
+eb_pattern_compile(const EbJson *doc, int flags,
+				   const EbPatternLimits *limits, EbPatternError *error)
 {
 	EbPatternCompiler c = {.doc = doc, .flags = flags, .error = error};
 	Alternatives alternatives;
 	EbPattern  *pattern;
 
+	c.limits.fields = EB_PATTERN_MAX_FIELDS;
+	c.limits.conjunctions = EB_PATTERN_MAX_CONJUNCTIONS;
+	if (limits != NULL)
+		c.limits = *limits;
 	if (!compile_document(&c, &alternatives))
 	{
 		EbPatternError second;
@@ -85,7 +92,26 @@ eb_pattern_compile(const EbJson *doc, int flags, EbPatternError *error)
 	pattern->nconjunctions = alternatives.n;
 	pattern->conjunctions = alternatives.list;
 	pattern->or_is_field = c.or_is_field;
+	c.error = error;
+	if (c.limits.complexity > 0 && !check_complexity(&c, pattern))
+		return NULL;
 	return pattern;
+}
+
+/* Sees that no path's wildcards are too complex. */
+static bool
+check_complexity(EbPatternCompiler *c, const EbPattern *pattern)
+{
+	const EbPatternField *field;
+
+	field = eb_wildcards_too_complex(pattern, c->limits.complexity);
+	if (field == NULL)
+		return true;
+	(void) eb_pattern_fail(c, EB_PATTERN_TOO_COMPLEX,
+						   "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character",
+						   NULL);
+	c->error->path = psprintf("$.%s", field->path);
+	return false;
 }
 
 bool
@@ -256,10 +282,10 @@ compile_branch(EbPatternCompiler *c, int node, const char *prefix,
 	}
 	if (!compile_object(c, node, prefix, prefix_len, &copy, true))
 		return false;
-	if (result->n + copy.n > EB_PATTERN_MAX_CONJUNCTIONS)
+	if (result->n + copy.n > c->limits.conjunctions)
 		return eb_pattern_fail(c, EB_PATTERN_TOO_COMPLEX,
 							   psprintf("$or makes more than %d combinations",
-										EB_PATTERN_MAX_CONJUNCTIONS), NULL);
+										c->limits.conjunctions), NULL);
 	if (result->n == 0)
 		*result = copy;
 	else
@@ -315,10 +341,10 @@ put_field(EbPatternCompiler *c, EbConjunction *conjunction,
 		conjunction->fields[at - 1] = field;
 		return true;
 	}
-	if (conjunction->nfields == EB_PATTERN_MAX_FIELDS)
+	if (conjunction->nfields == c->limits.fields)
 		return eb_pattern_fail(c, EB_PATTERN_TOO_COMPLEX,
 							   psprintf("Size of rule exceeds max value of %d",
-										EB_PATTERN_MAX_FIELDS), NULL);
+										c->limits.fields), NULL);
 	if (conjunction->nfields == 0)
 		conjunction->fields = palloc(sizeof(EbPatternField *));
 	else

@@ -13,10 +13,24 @@
 
 #include "core/value_match.h"
 
-/* Limits. Passing one is an error, EB_PATTERN_TOO_COMPLEX. */
+/*
+ * Limits. Passing one is an error, EB_PATTERN_TOO_COMPLEX. Those of the struct
+ * are the caller's choice, up to what these are here.
+ */
 #define EB_PATTERN_MAX_DEPTH		1000	/* objects inside objects */
-#define EB_PATTERN_MAX_FIELDS		256 /* of one conjunction */
-#define EB_PATTERN_MAX_CONJUNCTIONS	1000	/* that $or multiplies to */
+#define EB_PATTERN_MAX_FIELDS		10000
+#define EB_PATTERN_MAX_CONJUNCTIONS	100000
+#define EB_PATTERN_MAX_COMPLEXITY	1000
+
+typedef struct EbPatternLimits
+{
+	int			fields;			/* of one conjunction */
+	int			conjunctions;	/* that $or multiplies to */
+	int			complexity;		/* of wildcards, see complexity.h; 0: any */
+} EbPatternLimits;
+
+/* EventBridge's limits */
+#define EB_PATTERN_EVENTBRIDGE_LIMITS	{256, 1000, 10}
 
 typedef struct EbPatternField
 {
@@ -43,7 +57,7 @@ typedef struct EbPattern
 typedef enum EbPatternErrorCode
 {
 	EB_PATTERN_INVALID,			/* not a pattern */
-	EB_PATTERN_TOO_COMPLEX		/* a limit of this implementation */
+	EB_PATTERN_TOO_COMPLEX		/* passes a limit */
 } EbPatternErrorCode;
 
 typedef struct EbPatternError
@@ -63,9 +77,11 @@ typedef struct EbPatternError
 
 /*
  * Compiles a pattern. Everything is allocated with palloc; nothing points
- * into doc. Returns NULL and fills *error if doc is not a valid pattern.
+ * into doc. Returns NULL and fills *error if doc is not a valid pattern or
+ * passes a limit. limits may be NULL: the greatest.
  */
 extern EbPattern *eb_pattern_compile(const EbJson *doc, int flags,
+									 const EbPatternLimits *limits,
 									 EbPatternError *error);
 
 #endif							/* EB_CORE_PATTERN_H */

@@ -23,6 +23,7 @@ typedef struct EbPatternCompiler
 {
 	const EbJson *doc;
 	int			flags;
+	EbPatternLimits limits;
 	bool		or_is_field;
 	bool		saw_or;			/* a member named "$or" */
 	int			depth;

@@ -10,13 +10,15 @@
 EbPattern *
 compile(const char *text, int len, int flags, EbPatternError *error)
 {
+	EbPatternLimits limits = EB_PATTERN_EVENTBRIDGE_LIMITS;
 	EbJson		doc;
 	EbJsonError json_error;
 
+	limits.complexity = 0;		/* the service's limit, not the library's */
 	memset(error, 0, sizeof(*error));
 	if (!eb_json_parse(text, len, &doc, &json_error))
 		return NULL;
-	return eb_pattern_compile(&doc, flags, error);
+	return eb_pattern_compile(&doc, flags, &limits, error);
 }
 
 bool

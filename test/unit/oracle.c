@@ -13,6 +13,8 @@
 
 #include "core/array_join.h"
 
+#define MAX_FIELDS	256			/* as compile() allows */
+
 /* Do two trails stand in different elements of one array? */
 static bool
 conflict(const EbFields *fields, int x, int y)
@@ -75,7 +77,7 @@ bool
 oracle_search(const EbPattern *pattern, EbPathNode *root,
 			  const EbFields *fields)
 {
-	int			chosen[EB_PATTERN_MAX_FIELDS];
+	int			chosen[MAX_FIELDS];
 
 	for (int c = 0; c < pattern->nconjunctions; c++)
 	{
@@ -89,7 +91,7 @@ bool
 oracle_join(const EbPattern *pattern, EbPathNode *root,
 			const EbFields *fields)
 {
-	EbJoinField join_fields[EB_PATTERN_MAX_FIELDS];
+	EbJoinField join_fields[MAX_FIELDS];
 	EbJoin		join;
 
 	eb_join_init(&join);

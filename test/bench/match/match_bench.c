@@ -111,7 +111,7 @@ compile(Jsonb *source)
 	EbPattern  *pattern;
 
 	eb_json_from_jsonb(source, &doc);
-	pattern = eb_pattern_compile(&doc, EB_PATTERN_STRICT, &error);
+	pattern = eb_pattern_compile(&doc, EB_PATTERN_STRICT, NULL, &error);
 	if (pattern == NULL)
 		elog(ERROR, "%s at %s", error.reason, error.path);
 	return pattern;
