@@ -327,6 +327,15 @@ sub kill_something
 	die 'nothing to kill';
 }
 
+# A test that dies leaves no publishers behind: prove would wait for them.
+sub DESTROY
+{
+	my ($self) = @_;
+
+	local $?;
+	kill('TERM', @{ $self->{processes} });
+}
+
 # From now on that server is looked at: the old one is gone, and the publishers
 # with it.
 sub fail_over_to
