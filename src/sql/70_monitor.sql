@@ -97,7 +97,8 @@ CREATE VIEW eventbus.status AS
 		   CASE WHEN u.events IS NULL THEN 'on a standby'
 				WHEN u.events OPERATOR(pg_catalog.=) 0 THEN 'routed'
 				ELSE 'routing' END,
-		   u.events, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) u.oldest, NULL, NULL, NULL
+		   u.events, CASE WHEN u.oldest IS NOT NULL THEN
+		   GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) u.oldest, '0'::pg_catalog.interval) END, NULL, NULL, NULL
 	FROM eventbus.unrouted() u
 	UNION ALL
 	SELECT 'target', pg_catalog.format('%s/%s/%s', t.event_bus, t.rule, t.id),
@@ -105,7 +106,8 @@ CREATE VIEW eventbus.status AS
 				WHEN b.deliveries OPERATOR(pg_catalog.=) 0 THEN 'idle'
 				WHEN t.attempts OPERATOR(pg_catalog.>) 0 THEN 'waiting'
 				ELSE 'delivering' END,
-		   b.deliveries, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.oldest,
+		   b.deliveries, CASE WHEN b.oldest IS NOT NULL THEN
+		   GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.oldest, '0'::pg_catalog.interval) END,
 		   pg_catalog.format('%s delivered, %s dead letters', t.delivered, t.dead_lettered),
 		   t.last_error, t.last_error_at
 	FROM eventbus.targets t
