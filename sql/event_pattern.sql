@@ -101,6 +101,7 @@ SELECT eb_validate_event_pattern('{"$or": {"a": [1]}}');
 SELECT '{"$or": {"a": 1}}'::jsonb @~ '{"$or": {"a": [1]}}';
 
 -- limits: combinations that $or multiplies to, fields
+SET eventbus.max_pattern_characters = 100000;
 SELECT left(pg_temp.validate(jsonb_object_agg('f' || i, jsonb_build_object('$or', '[{"a": [1]}, {"b": [1]}]'::jsonb))), 110)
 FROM generate_series(1, 9) i;
 SELECT left(pg_temp.validate(jsonb_object_agg('f' || i, jsonb_build_object('$or', '[{"a": [1]}, {"b": [1]}]'::jsonb))), 110)
@@ -115,6 +116,8 @@ SELECT ('{"a":' || repeat('[', 1000) || '1' || repeat(']', 1000) || '}')::jsonb 
 SELECT ('{"a":' || repeat('[{"a":', 400) || '1' || repeat('}]', 400) || '}')::jsonb @~ '{"a.a.a": [1]}';
 SELECT ('{"a":' || repeat('[{"b":', 400) || '1' || repeat('}]', 400) || '}')::jsonb @~ ('{"a' || repeat('.b', 400) || '": [1]}')::jsonb;
 SELECT left(pg_temp.validate((repeat('{"a":', 1001) || '[1]' || repeat('}', 1001))::jsonb), 90);
+
+RESET eventbus.max_pattern_characters;
 
 -- objects of more members than one offset entry covers, keys of all lengths
 SELECT count(*) FILTER (WHERE event @~ pattern) AS matches, count(*) AS patterns
@@ -174,3 +177,59 @@ SELECT proname, has_function_privilege('public', oid, 'EXECUTE') AS public, prov
 FROM pg_proc WHERE proname IN ('eb_event_matches', 'eb_pattern_matches', 'eb_test_event_pattern', 'eb_validate_event_pattern')
 ORDER BY 1;
 SELECT oprname, oprcode, oprcom::regoperator, oprrest, oprjoin FROM pg_operator WHERE oprname IN ('@~', '~@') ORDER BY 1;
+
+-- limits: those of rules; @~ has none
+CREATE FUNCTION pg_temp.big(n int, what text) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT CASE what
+		WHEN 'characters' THEN jsonb_build_object('a', jsonb_build_array(repeat('é', n - 10)))
+		WHEN 'paths' THEN (SELECT jsonb_object_agg('f' || i, '[1]'::jsonb) FROM generate_series(1, n) i)
+		WHEN 'combinations' THEN (SELECT jsonb_build_object('$or', jsonb_agg(jsonb_build_object('f', jsonb_build_array(i)))) FROM generate_series(1, n) i)
+	END
+$$;
+SET eventbus.max_pattern_characters = 2048;
+SELECT what, n, pg_temp.validate(pg_temp.big(n, what)) AS answer
+FROM (VALUES ('characters', 2048), ('characters', 2049), ('paths', 5)) v (what, n);
+SET eventbus.max_pattern_characters = 100000;
+SELECT what, n, pg_temp.validate(pg_temp.big(n, what)) AS answer
+FROM (VALUES ('paths', 256), ('paths', 257), ('combinations', 1000), ('combinations', 1001)) v (what, n);
+SELECT p.pattern, pg_temp.validate(p.pattern::jsonb) AS answer
+FROM (VALUES
+	('{"detail": {"arn": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}}'),
+	('{"detail": {"arn": [{"anything-but": {"wildcard": "*:*:*:*:*:event-bus/*"}}]}}'),
+	('{"arn": [{"wildcard": "*:stack/A/*"}, {"wildcard": "*:stack/B/*"}, {"wildcard": "*:stack/C/*"}]}'),
+	('{"arn": [{"wildcard": "*:stack/A/*"}, {"wildcard": "*:stack/B/*"}, {"wildcard": "*:stack/C/*"}, {"wildcard": "*:stack/D/*"}]}')
+) p (pattern);
+SELECT eb_put_rule('too_complex', '{"detail": {"arn": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}}');
+SELECT eb_test_event_pattern('{"detail": {"arn": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}}', :'event');
+SELECT '{"f": 2000}'::jsonb @~ pg_temp.big(2000, 'combinations') AS combinations,
+	'{"arn": "a:b:c:d:e:event-bus/f"}' @~ '{"arn": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}' AS complexity;
+SET eventbus.max_pattern_complexity = 0;
+SELECT eb_validate_event_pattern('{"detail": {"arn": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}}');
+RESET eventbus.max_pattern_complexity;
+RESET eventbus.max_pattern_characters;
+
+-- the planner: estimates are the operator run on the column's statistics, and
+-- parallel workers can run it
+CREATE TABLE event_pattern_estimate AS
+	SELECT jsonb_build_object('source', 's' || i % 10, 'n', i) AS event FROM generate_series(1, 5000) i;
+ANALYZE event_pattern_estimate;
+CREATE FUNCTION pg_temp.estimate(condition text, OUT rows int, OUT parallel boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) SELECT * FROM event_pattern_estimate WHERE ' || condition INTO plan;
+	rows := plan->0->'Plan'->>'Plan Rows';
+	parallel := plan::text ~ 'Gather';
+END $$;
+SELECT rows > 4500 AS nearly_all FROM pg_temp.estimate($$event @~ '{"source": [{"prefix": "s"}]}'$$);
+SELECT rows BETWEEN 2000 AND 3000 AS half FROM pg_temp.estimate($$'{"n": [{"numeric": ["<=", 2500]}]}' ~@ event$$);
+SELECT rows < 100 AS hardly_any FROM pg_temp.estimate($$event @~ '{"source": ["none"]}'$$);
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT parallel FROM pg_temp.estimate($$event @~ '{"source": ["s1"]}'$$);
+SELECT count(*) FROM event_pattern_estimate WHERE event @~ '{"source": ["s1"]}';
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+DROP TABLE event_pattern_estimate;

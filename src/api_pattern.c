@@ -14,6 +14,8 @@
 #include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "event_match.h"
 
@@ -55,6 +57,39 @@ eventbus_pattern_matches(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(matches(fcinfo, PG_GETARG_JSONB_P(1),
 						   PG_GETARG_JSONB_P(0), eb_pattern_from_jsonb));
+}
+
+PG_FUNCTION_INFO_V1(eventbus_row_matches);
+
+/*
+ * row_matches(id, source, detail_type, time, resources, detail, replay_name,
+ * pattern) RETURNS boolean: columns of a stored event, whose envelope need not
+ * be made.
+ */
+Datum
+eventbus_row_matches(PG_FUNCTION_ARGS)
+{
+	EbEvent		event = {0};
+	CompiledPattern *compiled;
+	int			matched[1];
+
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		/* resources and replay_name may be missing */
+		if (PG_ARGISNULL(i) && i != 4 && i != 6)
+			PG_RETURN_NULL();
+	}
+	event.id = *PG_GETARG_UUID_P(0);
+	event.source = PG_GETARG_TEXT_PP(1);
+	event.detail_type = PG_GETARG_TEXT_PP(2);
+	event.time = PG_GETARG_TIMESTAMPTZ(3);
+	if (!PG_ARGISNULL(4))
+		event.resources = PG_GETARG_ARRAYTYPE_P(4);
+	event.detail = PG_GETARG_JSONB_P(5);
+	if (!PG_ARGISNULL(6))
+		event.replay_name = PG_GETARG_TEXT_PP(6);
+	compiled = compile(fcinfo, PG_GETARG_JSONB_P(7), eb_pattern_from_jsonb);
+	PG_RETURN_BOOL(eb_match_event(compiled->matcher, &event, matched) == 1);
 }
 
 PG_FUNCTION_INFO_V1(eventbus_test_event_pattern);
