@@ -34,7 +34,7 @@ EXTRA_CLEAN = .build results output_iso regression.diffs regression.out
 
 # ---- 2. Commands of their own ----------------------------------------------
 
-COMMANDS = help check check-versions ci demo bench playground unit fuzz lint format
+COMMANDS = help check check-long check-versions ci demo bench bench-match playground unit fuzz lint format
 
 ifneq ($(filter $(COMMANDS),$(MAKECMDGOALS)),)
 
@@ -54,6 +54,13 @@ ci:             ## what continuous integration runs: both, and the sum
 
 demo:           ## show what the product does, on a throw-away server
 	@test/run demo
+
+check-long:     ## unit tests and fuzzers for longer: DIFFERENTIAL_PAIRS (20000000), FUZZ_SECONDS (3600)
+	@T="$${T:-unit fuzz}" DIFFERENTIAL_PAIRS=$${DIFFERENTIAL_PAIRS:-20000000} \
+		FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} test/run check
+
+bench-match:    ## time the matcher beside jsonb's input function; RULES= chooses
+	@test/run bench-match
 
 bench:          ## measure beside plain SQL on a throw-away server; BENCH_SMOKE=1 is the quick round
 	@test/run bench

@@ -18,12 +18,13 @@
 #	hold NAME SQL, release NAME a session that stays in a transaction
 #
 
-all_sections='put commit latency backlog scale neighbours'
+all_sections='put commit latency backlog rules scale neighbours'
 
 . "$top/test/bench/put.sh"
 . "$top/test/bench/commit.sh"
 . "$top/test/bench/latency.sh"
 . "$top/test/bench/backlog.sh"
+. "$top/test/bench/rules.sh"
 . "$top/test/bench/scale.sh"
 . "$top/test/bench/neighbours.sh"
 . "$top/test/bench/tables.sh"

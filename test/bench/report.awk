@@ -86,6 +86,11 @@ END {
 			median("backlog/delivered") / median("backlog/held"), "≥", 0.9,
 			times(cpu("backlog/delivered") / cpu("backlog/held")))
 	}
+	if (has("rules/rules10000"))
+		line("routing past 10,000 rules of which one matches, per event: beside 1",
+			us1(median("rules/rules10000")), us1(median("rules/rules1")),
+			median("rules/rules1") / median("rules/rules10000"), "≥", 0.85,
+			times(cpu("rules/rules1") / cpu("rules/rules10000")))
 	if (has("scale/bus 1"))
 		scale_line("1,000 buses, put, routed and delivered, per event: beside 1", "bus")
 	if (has("scale/target 1"))
