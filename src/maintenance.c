@@ -20,6 +20,10 @@
  * transaction, a VACUUM (FREEZE) by the worker afterwards, after which nobody
  * ever needs to write to it again.
  *
+ * All of this is done under one lock (eb_leaves_lock()). The worker is the
+ * router and never waits for it, nor for a lock on a leaf: who holds one may
+ * sit idle in a transaction. What it cannot do now is for another round.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -52,6 +56,7 @@ static bool seal_if_possible(const EbLeaf *leaf);
 static void set_seal_xid(const EbLeaf *leaf);
 static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
 static void freeze(const EbLeaf *leaf);
+static bool vacuum_if_free(const EbLeaf *leaf);
 
 /* --- a round -------------------------------------------------------------- */
 
@@ -85,8 +90,11 @@ begin_round(void)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) eb_make_leaves();
-	retire_generations();
+	if (eb_leaves_lock(false))
+	{
+		(void) eb_make_leaves();
+		retire_generations();
+	}
 	MemoryContextSwitchTo(caller);
 	leaves = ended_leaves();
 	PopActiveSnapshot();
@@ -124,7 +132,7 @@ seal_in_transaction(const EbLeaf *leaf)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	sealed = seal_if_possible(leaf);
+	sealed = eb_leaves_lock(false) && seal_if_possible(leaf);
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
@@ -138,6 +146,7 @@ eb_maintenance_run(void)
 	EbSavedUser saved;
 	ListCell   *cell;
 
+	(void) eb_leaves_lock(true);
 	result.leaves_made = eb_make_leaves();
 	saved = eb_owner_enter();
 	foreach(cell, ended_leaves())
@@ -204,6 +213,10 @@ seal_if_possible(const EbLeaf *leaf)
 	if (!FullTransactionIdPrecedes(leaf->seal_xid, horizon))
 		return false;
 
+	/* an old snapshot would not show what others have put meanwhile */
+	if (IsolationUsesXactSnapshot())
+		return false;
+
 	/* CREATE INDEX would wait for it; somebody who writes there goes first */
 	if (!ConditionalLockRelationOid(leaf->relid, ShareLock))
 		return false;
@@ -259,33 +272,53 @@ static void
 freeze(const EbLeaf *leaf)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	VacuumStmt *stmt = makeNode(VacuumStmt);
-	char	   *name;
+	bool		done;
 
 	eb_worker_begin();
 	MemoryContextSwitchTo(caller);
-	name = get_rel_name(leaf->relid);
-	if (name != NULL)
-	{
-		RangeVar   *range = makeRangeVar(EB_SCHEMA, name, -1);
-
-		stmt->options = list_make1(makeDefElem("freeze", NULL, -1));
-		stmt->rels = list_make1(makeVacuumRelation(range, leaf->relid, NIL));
-		stmt->is_vacuumcmd = true;
-		PortalContext = caller;
-		ExecVacuum(make_parsestate(NULL), stmt, true);
-		PortalContext = NULL;
-	}
+	done = vacuum_if_free(leaf);
 	eb_worker_commit();
+	if (!done)
+		return;
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	eb_run_sql("UPDATE eventbus.leaves"
-			   " SET frozen_at = pg_catalog.clock_timestamp()"
-			   " WHERE leaf_id = %d AND generation = %d",
-			   leaf->leaf_id, eb_generation());
-	eb_leaves_changed();
+	if (eb_leaves_lock(false))
+	{
+		eb_run_sql("UPDATE eventbus.leaves"
+				   " SET frozen_at = pg_catalog.clock_timestamp()"
+				   " WHERE leaf_id = %d AND generation = %d",
+				   leaf->leaf_id, eb_generation());
+		eb_leaves_changed();
+	}
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Ends the transaction that it is called in and begins another. False, without
+ * that, when somebody has the leaf locked: VACUUM itself, which has to take the
+ * lock again, could only skip it without a word to us.
+ */
+static bool
+vacuum_if_free(const EbLeaf *leaf)
+{
+	VacuumStmt *stmt = makeNode(VacuumStmt);
+	char	   *name = get_rel_name(leaf->relid);
+	RangeVar   *range;
+
+	if (name == NULL)
+		return true;
+	if (!ConditionalLockRelationOid(leaf->relid, ShareUpdateExclusiveLock))
+		return false;
+	range = makeRangeVar(EB_SCHEMA, name, -1);
+	stmt->options = list_make2(makeDefElem("freeze", NULL, -1),
+							   makeDefElem("skip_locked", NULL, -1));
+	stmt->rels = list_make1(makeVacuumRelation(range, leaf->relid, NIL));
+	stmt->is_vacuumcmd = true;
+	PortalContext = CurrentMemoryContext;
+	ExecVacuum(make_parsestate(NULL), stmt, true);
+	PortalContext = NULL;
+	return true;
 }

@@ -96,6 +96,12 @@ extern Relation eb_leaf_index(Relation leaf, int ncolumns,
 							  const AttrNumber *columns, bool missing_ok);
 
 /*
+ * Takes the lock of whoever makes, seals or retires leaves: one at a time,
+ * until the end of the transaction. Without wait, false when somebody has it.
+ */
+extern bool eb_leaves_lock(bool wait);
+
+/*
  * Makes missing leaves ahead of now, and the generation if there is none, in
  * this transaction. Returns how many leaves.
  */

@@ -172,6 +172,17 @@ make_root(EbLog log, int32 generation)
 
 /* --- leaves --------------------------------------------------------------- */
 
+bool
+eb_leaves_lock(bool wait)
+{
+	Oid			leaves = eb_relation_oid("leaves");
+
+	if (!wait)
+		return ConditionalLockRelationOid(leaves, ShareUpdateExclusiveLock);
+	LockRelationOid(leaves, ShareUpdateExclusiveLock);
+	return true;
+}
+
 int
 eb_make_leaves(void)
 {
@@ -186,8 +197,8 @@ eb_make_leaves(void)
 		return 0;
 	saved = eb_owner_enter();
 
-	/* one maker at a time; then see what the one before us made */
-	LockRelationOid(eb_relation_oid("leaves"), ShareUpdateExclusiveLock);
+	/* then see what the one before us made */
+	(void) eb_leaves_lock(true);
 	ensure_generation();
 	made = make_all_leaves(false);
 	eb_owner_leave(saved);
