@@ -34,6 +34,7 @@
 
 static void deliver_as_owner(const EbTarget *target, EbDelivery *items,
 							 int n);
+static void stop_clock(void);
 static EbVerdict verdict_of(const ErrorData *error);
 
 EbVerdict
@@ -52,7 +53,7 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	{
 		MemoryContextSwitchTo(scratch);
 		deliver_as_owner(target, items, n);
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		stop_clock();
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -60,7 +61,7 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		stop_clock();
 		*error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -108,6 +109,17 @@ deliver_as_owner(const EbTarget *target, EbDelivery *items, int n)
 	PopActiveSnapshot();
 	SetUserIdAndSecContext(userid, sec_context);
 	AtEOXact_GUC(false, nest_level);
+}
+
+/*
+ * Ends the time limit. If it has struck too late for the target to notice, it
+ * must not cancel what comes after.
+ */
+static void
+stop_clock(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	QueryCancelPending = false;
 }
 
 /*
