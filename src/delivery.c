@@ -47,6 +47,9 @@
 /* below the 64 subtransactions that a snapshot lists without overflowing */
 #define MAX_ATTEMPTS	48
 
+/* a batch ends with the event whose detail makes it so large, in bytes */
+#define MAX_BATCH_BYTES	(64 * 1024 * 1024)
+
 /* waits before a target is tried again, in ms: first, doubling up to last */
 #define BUSY_FIRST		10
 #define BUSY_LAST		500
@@ -220,9 +223,11 @@ read_events(Batch *batch, const EbDeliveryItem *items, int nitems)
 									  GetActiveSnapshot());
 	int32		bus_id = batch->target->rule->bus_id;
 	TupleTableSlot *copy = NULL;
+	Size		bytes = 0;
+	int			i;
 
 	batch->items = palloc(sizeof(EbDelivery) * nitems);
-	for (int i = 0; i < nitems; i++)
+	for (i = 0; i < nitems && bytes < MAX_BATCH_BYTES; i++)
 	{
 		EbDeliveryRef ref = items[i].ref;
 		EbDelivery *delivery = &batch->items[batch->n];
@@ -243,7 +248,9 @@ read_events(Batch *batch, const EbDeliveryItem *items, int nitems)
 		eb_event_from_slot(copy, &delivery->event);
 		delivery->delivery_seq = items[i].delivery_seq;
 		batch->n++;
+		bytes += VARSIZE(delivery->event.detail);
 	}
+	batch->more |= i < nitems;
 	if (copy != NULL)
 		ExecDropSingleTupleTableSlot(copy);
 	eb_log_close(reader);

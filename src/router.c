@@ -51,6 +51,12 @@
 /* no more events than this many are held in memory (40 bytes each) */
 #define MAX_COLLECTED	2000000
 
+/* no more matches than this are held in memory, but those of one event */
+#define MAX_MATCHES		4000000
+
+/* a batch ends with the event that makes so many deliveries (24 bytes each) */
+#define MAX_DELIVERIES	1000000
+
 /* EbEventRef.nmatches of an event that was not matched when it was found */
 #define NOT_MATCHED		(-1)
 
@@ -224,12 +230,13 @@ collect(Snapshot snapshot)
 
 /*
  * EbEventFound: matches an event while its row is at hand, as long as there
- * are no more than one batch of them.
+ * are no more than one batch of them, and of their matches a bounded number.
  */
 static void
 match_found(EbEventRef *ref, TupleTableSlot *slot, void *arg)
 {
-	if (router.refs.n <= eb_guc_route_batch_size)
+	if (router.refs.n <= eb_guc_route_batch_size &&
+		router.nmatches < MAX_MATCHES)
 		match(ref, slot);
 	else
 		ref->nmatches = NOT_MATCHED;
@@ -273,8 +280,9 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 	EbLogReader *reader = NULL;
 	int			end = Min(router.refs.n,
 						  router.next + eb_guc_route_batch_size);
+	int			ndeliveries = 0;
 
-	for (; router.next < end; router.next++)
+	for (; router.next < end && ndeliveries < MAX_DELIVERIES; router.next++)
 	{
 		EbEventRef *ref = &router.refs.refs[router.next];
 		EbDeliveryRef delivery = {ref->seq, ref->ord, ref->leaf_id, ref->tid};
@@ -295,6 +303,7 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 		}
 		for (int i = 0; i < ref->nmatches; i++)
 			eb_stream_add(writer, router.matches[ref->matches + i], &delivery);
+		ndeliveries += Max(ref->nmatches, 0);
 		router.nmatches = nmatches;
 
 		/* each event once */
