@@ -30,8 +30,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "storage/lmgr.h"
+#include "miscadmin.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "cursor.h"
@@ -68,7 +69,7 @@ eb_resume(bool deliver)
 
 	/* makes the generation of this database, if no worker has done so */
 	(void) eb_make_leaves();
-	LockRelationOid(eb_relation_oid("leaves"), ShareUpdateExclusiveLock);
+	(void) eb_leaves_lock(true);
 	while ((generation = next_parked()) != 0)
 	{
 		eb_run_sql("UPDATE eventbus.generations SET state = '%s'"
@@ -149,6 +150,24 @@ route_difference(EbCursor *cursor)
 	cursor->next_snapshot = NULL;
 }
 
+/* Matches the event in slot; what that takes is forgotten at once. */
+static int
+match(TupleTableSlot *slot, const int32 **target_ids)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "eventbus event",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	EbEvent		event;
+	int			n;
+
+	eb_event_from_slot(slot, &event);
+	n = eb_ruleset_match(&event, target_ids);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return n;
+}
+
 static void
 append_deliveries(EbCursor *cursor, EbEventRefs *refs)
 {
@@ -164,12 +183,11 @@ append_deliveries(EbCursor *cursor, EbEventRefs *refs)
 		TupleTableSlot *slot = eb_log_fetch(reader, ref->leaf_id, &ref->tid,
 											ANY_BUS, ref->seq, ref->ord);
 		const int32 *matches;
-		EbEvent		event;
 		int			n;
 
+		CHECK_FOR_INTERRUPTS();
 		Assert(slot != NULL);
-		eb_event_from_slot(slot, &event);
-		n = eb_ruleset_match(&event, &matches);
+		n = match(slot, &matches);
 		for (int j = 0; j < n; j++)
 			eb_stream_add(writer, matches[j], &delivery);
 		cursor->last_seq = ref->seq;
