@@ -115,7 +115,11 @@ rows_are($node, $db, q{SELECT string_agg(detail->>'i', ' ' ORDER BY arrival) FRO
 
 # ---- a snapshot held, and thousands of batches ----
 
-$node->append_conf('postgresql.conf', 'eventbus.batch_interval = 0');
+$node->append_conf('postgresql.conf', q{
+eventbus.batch_interval = 0
+eventbus.route_batch_size = 10
+eventbus.dispatch_batch_size = 10
+});
 $node->reload;
 $snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM arrived');
 $open->query_safe('BEGIN; SELECT ' . put_call(0, 0));
