@@ -22,7 +22,7 @@
  *
  * All of this is done under one lock (eb_leaves_lock()). The worker is the
  * router and never waits for it, nor for a lock on a leaf: who holds one may
- * sit idle in a transaction. What it cannot do now is for another round.
+ * sit idle in a transaction. What it cannot do now is for another round, soon.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,6 +47,7 @@
 #include "wake.h"
 #include "worker.h"
 
+static bool lock_leaves(void);
 static List *begin_round(void);
 static void retire_generations(void);
 static bool seal_in_transaction(const EbLeaf *leaf);
@@ -58,17 +59,21 @@ static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
 static void freeze(const EbLeaf *leaf);
 static bool vacuum_if_free(const EbLeaf *leaf);
 
+/* This round left something out because somebody has it locked. */
+static bool locked_out;
+
 /* --- a round -------------------------------------------------------------- */
 
-void
+bool
 eb_maintenance_round(void)
 {
 	List	   *leaves;
 	ListCell   *cell;
 
+	locked_out = false;
 	leaves = begin_round();
 	if (leaves == NIL)
-		return;
+		return !locked_out;
 	eb_router_checkpoint();
 	foreach(cell, leaves)
 	{
@@ -79,6 +84,17 @@ eb_maintenance_round(void)
 		if (leaf->sealed)
 			freeze(leaf);
 	}
+	return !locked_out;
+}
+
+/* Takes the lock of the leaves, if it is free. */
+static bool
+lock_leaves(void)
+{
+	if (eb_leaves_lock(false))
+		return true;
+	locked_out = true;
+	return false;
 }
 
 /* Makes leaves, and says which are to be sealed or frozen (copies). */
@@ -90,7 +106,7 @@ begin_round(void)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (eb_leaves_lock(false))
+	if (lock_leaves())
 	{
 		(void) eb_make_leaves();
 		retire_generations();
@@ -132,7 +148,7 @@ seal_in_transaction(const EbLeaf *leaf)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	sealed = eb_leaves_lock(false) && seal_if_possible(leaf);
+	sealed = lock_leaves() && seal_if_possible(leaf);
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
@@ -283,7 +299,7 @@ freeze(const EbLeaf *leaf)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (eb_leaves_lock(false))
+	if (lock_leaves())
 	{
 		eb_run_sql("UPDATE eventbus.leaves"
 				   " SET frozen_at = pg_catalog.clock_timestamp()"
@@ -311,7 +327,10 @@ vacuum_if_free(const EbLeaf *leaf)
 	if (name == NULL)
 		return true;
 	if (!ConditionalLockRelationOid(leaf->relid, ShareUpdateExclusiveLock))
+	{
+		locked_out = true;
 		return false;
+	}
 	range = makeRangeVar(EB_SCHEMA, name, -1);
 	stmt->options = list_make2(makeDefElem("freeze", NULL, -1),
 							   makeDefElem("skip_locked", NULL, -1));

@@ -20,9 +20,10 @@ typedef struct EbMaintenanceResult
 /*
  * One round, in transactions of its own (call outside a transaction): leaves
  * ahead, sealing, VACUUM (FREEZE) of sealed leaves. The router's process calls
- * it each minute, and at once when EbDatabase.maintenance_wanted is set.
+ * it each minute, and at once when EbDatabase.maintenance_wanted is set. False
+ * when something was left out because somebody has it locked: call again soon.
  */
-extern void eb_maintenance_round(void);
+extern bool eb_maintenance_round(void);
 
 /* The same in the caller's transaction, as the extension's owner; no VACUUM. */
 extern EbMaintenanceResult eb_maintenance_run(void);

@@ -30,19 +30,23 @@
 #include "workqueue.h"
 
 #define MAINTENANCE_MS		60000
+#define RETRY_MS			1000	/* where something was locked */
 
 PGDLLEXPORT void eb_router_main(Datum main_arg);
 
 /*
  * A round that fails is reported and left to the next one: events are routed
- * as long as there are leaves.
+ * as long as there are leaves. Returns in how many milliseconds that is.
  */
-static void
+static long
 run_maintenance(void)
 {
+	volatile long next = MAINTENANCE_MS;
+
 	PG_TRY();
 	{
-		eb_maintenance_round();
+		if (!eb_maintenance_round())
+			next = RETRY_MS;
 	}
 	PG_CATCH();
 	{
@@ -53,23 +57,33 @@ run_maintenance(void)
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	return next;
 }
 
-static void
+/*
+ * Returns in how many milliseconds it wants to be called again, -1 when it
+ * does not: a round each minute or so will do.
+ */
+static long
 run_maintenance_if_due(EbDatabase *db)
 {
-	static TimestampTz last = 0;
+	static TimestampTz next = 0;
+	static bool retry = false;
 	TimestampTz now = GetCurrentTimestamp();
 	bool		asked;
 
 	asked = pg_atomic_exchange_u32(&db->maintenance_wanted, 0) != 0;
-	if (asked || now < last ||
-		TimestampDifferenceExceeds(last, now, MAINTENANCE_MS))
+	if (asked || eb_is_due(next, now))
 	{
-		last = now;
-		run_maintenance();
+		long		wait = run_maintenance();
+
+		next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait);
+		retry = wait < MAINTENANCE_MS;
 		eb_worker_next();
 	}
+	if (!retry)
+		return -1;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
 }
 
 /*
@@ -106,7 +120,7 @@ route(EbDatabase *db)
 		if (!more)
 			break;
 		woken = true;
-		run_maintenance_if_due(db);
+		(void) run_maintenance_if_due(db);
 		(void) eb_worker_tend_dispatchers();
 		give_way(GetCurrentTimestamp(), true);
 	}
@@ -143,7 +157,7 @@ eb_router_main(Datum main_arg)
 	EbDatabase *db = eb_worker_start();
 	TimestampTz idle_since = GetCurrentTimestamp();
 
-	run_maintenance_if_due(db);
+	(void) run_maintenance_if_due(db);
 	eb_router_start();
 	for (;;)
 	{
@@ -151,7 +165,7 @@ eb_router_main(Datum main_arg)
 		long		tend;
 		bool		busy;
 
-		run_maintenance_if_due(db);
+		sleep = sooner(sleep, run_maintenance_if_due(db));
 		busy = route(db);
 		if (busy)
 			idle_since = GetCurrentTimestamp();
