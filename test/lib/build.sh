@@ -11,12 +11,14 @@
 #
 
 # Copies what is built and tested, and removes what the sources no longer have;
-# objects stay, unless their source is gone.
+# objects stay, unless their source is gone. Objects that somebody has made in
+# the source tree are not copied: they may be of other headers.
 copy_sources() {
 	local to=$1 file
 
 	mkdir -p "$to"
-	(cd "$top" && cp -a Makefile eventbus.control src test "$to")
+	tar -C "$top" -c --exclude='*.o' --exclude='*.bc' Makefile eventbus.control src test |
+		tar -C "$to" -x
 	[ ! -d "$top/sql" ] || cp -a "$top/sql" "$top/expected" "$to"
 	find "$to" -mindepth 2 -type f -regex '.*\.\([cho]\|sql\|out\|spec\|p[lm]\)' |
 		while read -r file; do
