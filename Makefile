@@ -34,7 +34,7 @@ EXTRA_CLEAN = .build results output_iso regression.diffs regression.out
 
 # ---- 2. Commands of their own ----------------------------------------------
 
-COMMANDS = help check check-long check-versions ci demo bench bench-match playground unit fuzz lint format
+COMMANDS = help check check-versions check-long valgrind ci demo bench bench-match playground unit fuzz lint format
 
 ifneq ($(filter $(COMMANDS),$(MAKECMDGOALS)),)
 
@@ -49,15 +49,17 @@ check:          ## install what is missing, build, run every test; REGRESS= ISOL
 check-versions: ## the same on servers 15, 17 and 18 with assertions, built from source; VERSIONS= chooses
 	@test/run check-versions
 
+check-long:     ## what chance or quantity decides at full length, and valgrind: hours; T= chooses
+	@test/run check-long
+
+valgrind:       ## the regress tests on a server under valgrind; REGRESS= chooses
+	@test/run valgrind
+
 ci:             ## what continuous integration runs: both, and the sum
 	@test/run ci
 
 demo:           ## show what the product does, on a throw-away server
 	@test/run demo
-
-check-long:     ## unit tests and fuzzers for longer: DIFFERENTIAL_PAIRS (20000000), FUZZ_SECONDS (3600)
-	@T="$${T:-unit fuzz}" DIFFERENTIAL_PAIRS=$${DIFFERENTIAL_PAIRS:-20000000} \
-		FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} test/run check
 
 bench-match:    ## time the matcher beside jsonb's input function; RULES= chooses
 	@test/run bench-match

@@ -30,8 +30,8 @@ run_check() {
 
 	kinds=$(chosen_kinds)
 	for kind in $kinds; do
-		[[ " $all_kinds " == *" $kind "* ]] ||
-			fail "there is no kind of test \"$kind\": choose from $all_kinds"
+		[[ " $all_kinds valgrind " == *" $kind "* ]] ||
+			fail "there is no kind of test \"$kind\": choose from $all_kinds valgrind"
 	done
 	prepare_check "$kinds"
 	for kind in $kinds; do
@@ -48,6 +48,7 @@ run_check() {
 prepare_check() {
 	need_server_packages
 	need_packages perl libipc-run-perl pg-bsd-indent clang libclang-rt-dev
+	[[ " $1 " != *" valgrind "* ]] || need_packages valgrind libc6-dbg
 	make_workplace
 	logs=$work/logs
 	mkdir "$logs"

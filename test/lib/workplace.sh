@@ -70,14 +70,19 @@ make_workplace() {
 	export TMPDIR=/tmp
 }
 
-# Processes that run a program of $work/pg.
+# Processes that run a program of $work/pg, be it under valgrind.
 our_processes() {
 	local exe
 
 	for exe in /proc/[0-9]*/exe; do
 		case $(readlink "$exe" 2>/dev/null || :) in
-			"$work"/pg/*/postgres) exe=${exe#/proc/}; echo "${exe%/exe}" ;;
+			"$work"/pg/*/postgres) ;;
+			*/valgrind/memcheck-*)
+				tr '\0' '\n' <"${exe%exe}cmdline" 2>/dev/null | grep -q "^$work/pg/" || continue ;;
+			*)	continue ;;
 		esac
+		exe=${exe#/proc/}
+		echo "${exe%/exe}"
 	done
 }
 
