@@ -37,6 +37,6 @@ at_length() {
 		name=${setting%%=*}
 		[ -n "${!name:-}" ] || settings+=("$setting")
 	done
-	say "$*:"
+	say "${settings[*]}:"
 	add_run env "${settings[@]}" "$top/test/run" check
 }
