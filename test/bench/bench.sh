@@ -91,6 +91,7 @@ configure_server() {
 		max_worker_processes = 32
 		max_connections = 60
 		log_checkpoints = off
+		eventbus.max_queued_targets = 20000
 	CONF
 }
 
