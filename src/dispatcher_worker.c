@@ -41,12 +41,22 @@ leave_if_useless(TimestampTz idle_since, long sleep)
 		eb_worker_leave(sleep < 0 ? EB_LEAVE_IDLE : EB_LEAVE_UNDONE);
 }
 
-/* Leaves where the extension is gone. */
+/*
+ * Leaves where the extension is gone, or is another one. A router that leaves
+ * for that reason wakes the dispatchers; the next one may be there, and the
+ * state RUNNING again, before they have looked. It is another process, though.
+ */
 static void
-check_extension(void)
+check_extension(EbDatabase *db, bool always)
 {
+	static pid_t router = 0;
+	pid_t		now = db->router.pid;
+
+	if (!always && db->state == EB_DATABASE_RUNNING && now == router)
+		return;
 	eb_worker_begin();
 	eb_worker_commit();
+	router = now;
 }
 
 void
@@ -58,6 +68,7 @@ eb_dispatcher_main(Datum main_arg)
 	before_shmem_exit(release_lease, 0);
 	for (;;)
 	{
+		bool		woken;
 		long		sleep;
 		long		longest = eb_guc_safety_interval * 1000L;
 
@@ -68,8 +79,7 @@ eb_dispatcher_main(Datum main_arg)
 		leave_if_useless(idle_since, sleep);
 		if (sleep == 0)
 			continue;
-		if (!eb_worker_wait(sleep < 0 ? longest : Min(sleep, longest)) ||
-			db->state != EB_DATABASE_RUNNING)
-			check_extension();
+		woken = eb_worker_wait(sleep < 0 ? longest : Min(sleep, longest));
+		check_extension(db, !woken);
 	}
 }
