@@ -17,6 +17,10 @@
  *	   its place already, and gets the signal, or sees the hold, and leaves.
  *	3. It waits until the places are empty.
  *
+ * DROP EXTENSION and ALTER EXTENSION UPDATE take one on their own database: they
+ * would wait for the batch of a dispatcher, and so for the code of a target,
+ * which may run for long.
+ *
  * The hold ends with the transaction, whichever way that ends (wake.c), so
  * after the command's effect on pg_database can be seen. The launcher then
  * starts the workers again, if the database is still there. A hold of a backend
@@ -124,7 +128,12 @@ eb_hold_database(Oid dboid)
 	if (eb_shared == NULL || !OidIsValid(dboid))
 		return;
 	Assert(IsTransactionState());
-	Assert(own_hold == NULL);
+	if (own_hold != NULL)
+	{
+		/* an extension dropped twice in one transaction */
+		Assert(own_hold->dboid == dboid);
+		return;
+	}
 
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   LEAVE_TIMEOUT_MS);

@@ -10,15 +10,16 @@
  *	  if the user owns it. Others cannot run the command, and so cannot disturb
  *	  the workers with it; nor can those who run it where PostgreSQL refuses it,
  *	  in a transaction block or a function.
- *	- DROP EXTENSION eventbus: waits for the transactions that have put events.
+ *	- DROP EXTENSION eventbus: takes the workers out, in the same way, and waits
+ *	  for the transactions that have put events.
  *	  They lock a partition of the log, and then the sequence; DROP by itself
  *	  would lock the sequence first, and the two would deadlock. Without
  *	  CASCADE it is refused while the log holds events: its partitions hang on
  *	  it by an automatic dependency, so PostgreSQL itself would drop them
  *	  without a word.
- *	- ALTER EXTENSION eventbus UPDATE: waits for the transactions of workers,
- *	  and makes those that begin wait until it has committed. They check the
- *	  version when they begin (worker.c), so none ever works on tables that are
+ *	- ALTER EXTENSION eventbus UPDATE: takes them out, too, and locks the
+ *	  extension until it has committed, as DROP does. Workers check the version
+ *	  when they have that lock (worker.c), so none ever works on tables that are
  *	  of another version than it believes. PostgreSQL itself would lock no more
  *	  than what the script touches.
  * After it:
@@ -209,6 +210,7 @@ prepare_to_drop(Node *command)
 		!eb_extension_ownercheck(extension, GetUserId()))
 		return;
 
+	eb_hold_database(MyDatabaseId);
 	kept = lock_log(extension, event_log, cascade ? 0 : MAX_COUNTED);
 	if (kept > 0)
 		ereport(ERROR,
@@ -244,10 +246,12 @@ prepare_to_update(Node *command)
 	if (!updates_our_extension(command))
 		return;
 	extension = get_extension_oid(EB_EXTENSION_NAME, true);
-	if (OidIsValid(extension) &&
-		eb_extension_ownercheck(extension, GetUserId()))
-		LockDatabaseObject(ExtensionRelationId, extension, 0,
-						   AccessExclusiveLock);
+	if (!OidIsValid(extension) ||
+		!eb_extension_ownercheck(extension, GetUserId()))
+		return;
+	eb_hold_database(MyDatabaseId);
+	LockDatabaseObject(ExtensionRelationId, extension, 0,
+					   AccessExclusiveLock);
 }
 
 /* ---- the hook ---- */
