@@ -13,7 +13,9 @@ CREATE FUNCTION @extschema@.eb_pattern_matches(pattern jsonb, event jsonb)
 	AS 'MODULE_PATHNAME', 'eventbus_pattern_matches';
 COMMENT ON FUNCTION @extschema@.eb_pattern_matches(jsonb, jsonb) IS 'implementation of ~@ operator';
 
--- The estimators run the operator on the column's statistics.
+-- The estimators run the operator on the most common values and the histogram
+-- of the column: a sample of real events tells more of a pattern than any guess
+-- by its operators could.
 CREATE OPERATOR @extschema@.@~ (
 	LEFTARG = jsonb,
 	RIGHTARG = jsonb,
