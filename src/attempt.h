@@ -21,8 +21,7 @@ typedef enum EbVerdict
 
 /*
  * Delivers items[0..n) in a subtransaction, as the rule's owner: all of them
- * or none. On failure *error is the reason, in CurrentMemoryContext. Errors
- * that no retry in this process could mend (shutdown, corruption) are thrown.
+ * or none. On failure *error is the reason, in CurrentMemoryContext.
  */
 extern EbVerdict eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 							ErrorData **error);

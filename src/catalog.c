@@ -210,18 +210,6 @@ eb_catalog_find_bus(const char *name, int len, int32 *bus_id)
 	return true;
 }
 
-const char *
-eb_catalog_bus_name(int32 bus_id)
-{
-	EbBusItem  *entry;
-
-	if (bus_id == EB_DEFAULT_BUS_ID)
-		return EB_DEFAULT_BUS_NAME;
-	entry = hash_search(get_catalog(ONLY_BUSES)->buses, &bus_id, HASH_FIND,
-						NULL);
-	return entry == NULL ? NULL : entry->name;
-}
-
 const EbRule *
 eb_catalog_rule(int32 rule_id)
 {

@@ -43,9 +43,6 @@ typedef struct EbTarget
  */
 extern bool eb_catalog_find_bus(const char *name, int len, int32 *bus_id);
 
-/* The name of a bus, also of a deleted one; NULL when it never existed. */
-extern const char *eb_catalog_bus_name(int32 bus_id);
-
 /* A rule by number, NULL when it is gone. */
 extern const EbRule *eb_catalog_rule(int32 rule_id);
 

@@ -57,6 +57,9 @@ typedef struct EbLogReader EbLogReader;
  */
 extern EbLogReader *eb_log_open(int32 generation, Snapshot snapshot);
 
+/* for eb_log_fetch(): the caller does not know which bus the event is of */
+#define EB_ANY_BUS		(-1)
+
 /*
  * Reads one event by its place; if another row is there now (the leaf was
  * rewritten or restored), by searching the leaf for (bus_id, seq, ord). Returns

@@ -48,9 +48,6 @@
 /* no more events than this are routed at a time (40 bytes each) */
 #define MAX_COLLECTED	1000000
 
-/* which bus an event is of is not known before it is read */
-#define ANY_BUS			(-1)
-
 static int32 next_parked(void);
 static void resume_generation(int32 generation);
 static void route_rest(EbCursor *cursor);
@@ -174,14 +171,13 @@ append_deliveries(EbCursor *cursor, EbEventRefs *refs)
 	EbLogReader *reader = eb_log_open(cursor->generation, GetActiveSnapshot());
 	EbStreamWriter *writer = eb_stream_begin(cursor);
 	int32	   *target_ids;
-	int64	   *last_seqs;
 
 	for (int i = 0; i < refs->n; i++)
 	{
 		EbEventRef *ref = &refs->refs[i];
 		EbDeliveryRef delivery = {ref->seq, ref->ord, ref->leaf_id, ref->tid};
 		TupleTableSlot *slot = eb_log_fetch(reader, ref->leaf_id, &ref->tid,
-											ANY_BUS, ref->seq, ref->ord);
+											EB_ANY_BUS, ref->seq, ref->ord);
 		const int32 *matches;
 		int			n;
 
@@ -193,7 +189,7 @@ append_deliveries(EbCursor *cursor, EbEventRefs *refs)
 		cursor->last_seq = ref->seq;
 		cursor->last_ord = ref->ord;
 	}
-	(void) eb_stream_end(writer, &target_ids, &last_seqs);
+	(void) eb_stream_end(writer, &target_ids);
 	eb_log_close(reader);
 }
 

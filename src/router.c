@@ -60,9 +60,6 @@
 /* EbEventRef.nmatches of an event that was not matched when it was found */
 #define NOT_MATCHED		(-1)
 
-/* which bus an event is of is not known before it is read */
-#define ANY_BUS			(-1)
-
 /* What the router of this process holds. */
 typedef struct RouterState
 {
@@ -91,10 +88,9 @@ static bool take_snapshot(Snapshot snapshot);
 static void collect(Snapshot snapshot);
 static void match_found(EbEventRef *ref, TupleTableSlot *slot, void *arg);
 static void match(EbEventRef *ref, TupleTableSlot *slot);
-static int	append_deliveries(Snapshot snapshot, int32 **target_ids,
-							  int64 **last_seqs);
+static int	append_deliveries(Snapshot snapshot, int32 **target_ids);
 static void advance_cursor(void);
-static void publish(const int32 *target_ids, const int64 *last_seqs, int n);
+static void publish(const int32 *target_ids, int n);
 static EbXidSnapshot *keep_snapshot(const EbXidSnapshot *snapshot);
 
 void
@@ -146,7 +142,6 @@ eb_router_turn(void)
 												ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(batch);
 	int32	   *target_ids = NULL;
-	int64	   *last_seqs = NULL;
 	int			ntargets = 0;
 	bool		draining;
 
@@ -165,14 +160,13 @@ eb_router_turn(void)
 		if (router.refs.n == 0)
 			collect(GetActiveSnapshot());
 		if (router.refs.n > 0)
-			ntargets = append_deliveries(GetActiveSnapshot(), &target_ids,
-										 &last_seqs);
+			ntargets = append_deliveries(GetActiveSnapshot(), &target_ids);
 		advance_cursor();
 	}
 	PopActiveSnapshot();
 	eb_worker_commit();
 
-	publish(target_ids, last_seqs, ntargets);
+	publish(target_ids, ntargets);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(batch);
 	return router.cursor.next_snapshot != NULL;
@@ -274,7 +268,7 @@ match(EbEventRef *ref, TupleTableSlot *slot)
 
 /* Appends the deliveries of one batch of the collected events. */
 static int
-append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
+append_deliveries(Snapshot snapshot, int32 **target_ids)
 {
 	EbStreamWriter *writer = eb_stream_begin(&router.cursor);
 	EbLogReader *reader = NULL;
@@ -297,7 +291,7 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 			if (reader == NULL)
 				reader = eb_log_open(router.cursor.generation, snapshot);
 			slot = eb_log_fetch(reader, ref->leaf_id, &ref->tid,
-								ANY_BUS, ref->seq, ref->ord);
+								EB_ANY_BUS, ref->seq, ref->ord);
 			if (slot != NULL)
 				match(ref, slot);
 		}
@@ -315,7 +309,7 @@ append_deliveries(Snapshot snapshot, int32 **target_ids, int64 **last_seqs)
 	}
 	if (reader != NULL)
 		eb_log_close(reader);
-	return eb_stream_end(writer, target_ids, last_seqs);
+	return eb_stream_end(writer, target_ids);
 }
 
 /*
@@ -344,7 +338,7 @@ advance_cursor(void)
 
 /* Tells dispatchers and waiters what has been committed. */
 static void
-publish(const int32 *target_ids, const int64 *last_seqs, int n)
+publish(const int32 *target_ids, int n)
 {
 	EbDatabase *database = eb_worker_database();
 	int			needed;
@@ -354,15 +348,12 @@ publish(const int32 *target_ids, const int64 *last_seqs, int n)
 	{
 		const int32 *all;
 		int			nall = eb_ruleset_targets(&all);
-		int64	   *seqs = palloc(sizeof(int64) * Max(nall, 1));
 
-		for (int i = 0; i < nall; i++)
-			seqs[i] = router.cursor.delivery_seq;
-		needed = eb_workqueue_mark(all, seqs, nall, router.mark_all);
+		needed = eb_workqueue_mark(all, nall, router.mark_all);
 		router.mark_all = false;
 	}
 	else if (n > 0)
-		needed = eb_workqueue_mark(target_ids, last_seqs, n, false);
+		needed = eb_workqueue_mark(target_ids, n, false);
 	else
 		needed = eb_workqueue_needed();
 	router.mark_again = needed < 0;

@@ -67,7 +67,6 @@ typedef struct PendingRow
 {
 	int32		target_id;		/* hash key */
 	int32		count;
-	int64		last_seq;		/* of the last row written, 0: none */
 	bytea	   *refs;			/* room for MAX_REFS */
 } PendingRow;
 
@@ -125,7 +124,6 @@ find_pending(EbStreamWriter *writer, int32 target_id)
 	if (!found)
 	{
 		row->count = 0;
-		row->last_seq = 0;
 		row->refs = NULL;
 	}
 	writer->last = row;
@@ -163,13 +161,12 @@ write_row(EbStreamWriter *writer, PendingRow *row)
 	if (writer->leaf == NULL)
 		open_leaf(writer);
 	cursor->delivery_seq += row->count;
-	row->last_seq = cursor->delivery_seq;
 	SET_VARSIZE(row->refs, size);
 
 	slot = eb_append_slot(writer->appender);
 	values = slot->tts_values;
 	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts);
-	values[DELIVERIES_LAST_SEQ - 1] = Int64GetDatum(row->last_seq);
+	values[DELIVERIES_LAST_SEQ - 1] = Int64GetDatum(cursor->delivery_seq);
 	values[DELIVERIES_ROUTED_AT - 1] = TimestampTzGetDatum(cursor->routed_at);
 	values[DELIVERIES_TARGET_ID - 1] = Int32GetDatum(row->target_id);
 	values[DELIVERIES_GENERATION - 1] = Int32GetDatum(cursor->generation);
@@ -211,7 +208,7 @@ open_leaf(EbStreamWriter *writer)
 }
 
 int
-eb_stream_end(EbStreamWriter *writer, int32 **target_ids, int64 **last_seqs)
+eb_stream_end(EbStreamWriter *writer, int32 **target_ids)
 {
 	HASH_SEQ_STATUS status;
 	PendingRow *row;
@@ -219,14 +216,12 @@ eb_stream_end(EbStreamWriter *writer, int32 **target_ids, int64 **last_seqs)
 	int			ntargets = hash_get_num_entries(writer->pending);
 
 	*target_ids = palloc(sizeof(int32) * Max(ntargets, 1));
-	*last_seqs = palloc(sizeof(int64) * Max(ntargets, 1));
 	hash_seq_init(&status, writer->pending);
 	while ((row = hash_seq_search(&status)) != NULL)
 	{
 		if (row->count > 0)
 			write_row(writer, row);
-		(*target_ids)[n] = row->target_id;
-		(*last_seqs)[n++] = row->last_seq;
+		(*target_ids)[n++] = row->target_id;
 	}
 	if (writer->leaf != NULL)
 	{

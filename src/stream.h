@@ -40,10 +40,9 @@ extern void eb_stream_add(EbStreamWriter *writer, int32 target_id,
 
 /*
  * Writes what is left and updates the cursor (in memory). Says which targets
- * were given deliveries, and up to which number each.
+ * were given deliveries.
  */
-extern int	eb_stream_end(EbStreamWriter *writer, int32 **target_ids,
-						  int64 **last_seqs);
+extern int	eb_stream_end(EbStreamWriter *writer, int32 **target_ids);
 
 /* --- reading (dispatchers) --- */
 

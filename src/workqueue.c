@@ -63,7 +63,6 @@ typedef struct WorkEntry
 	bool		doubtful;		/* done_seq may say too much: look first, and
 								 * at once */
 	bool		queued_slow;	/* while ready: which queue it is in */
-	int64		marked_seq;		/* last delivery known for it */
 	int64		done_seq;		/* nothing waits up to here */
 	TimestampTz not_before;		/* while delayed */
 	EbLease		lease;			/* what the last holder left */
@@ -282,8 +281,7 @@ next_delay(DatabaseQueues *queues, TimestampTz now)
 /* --- router ------------------------------------------------------------- */
 
 int
-eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
-				  bool at_once)
+eb_workqueue_mark(const int32 *target_ids, int n, bool at_once)
 {
 	DatabaseQueues *queues = own_queues();
 	int			missed = 0;
@@ -303,7 +301,6 @@ eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs, int n,
 			missed++;
 			continue;
 		}
-		entry->marked_seq = Max(entry->marked_seq, last_seqs[i]);
 		entry->marked = true;
 		entry->doubtful |= at_once;
 		if (entry->state == WORK_IDLE)

@@ -38,15 +38,14 @@ extern Size eb_workqueue_shmem_size(void);
 extern void eb_workqueue_shmem_init(void);
 
 /*
- * These targets of this database have deliveries up to last_seqs[i] (router).
+ * These targets of this database have new deliveries (router).
  * With at_once, all that is known of them is in doubt: those that are put off
  * because they failed are not any more.
  * Returns what eb_workqueue_needed() does. Where the queue is full
  * (eventbus.max_queued_targets), a warning is logged and the rest waits until
  * the router asks again: the return value is then negative.
  */
-extern int	eb_workqueue_mark(const int32 *target_ids, const int64 *last_seqs,
-							  int n, bool at_once);
+extern int	eb_workqueue_mark(const int32 *target_ids, int n, bool at_once);
 
 /*
  * How many dispatchers of this database have to be awake, counted from number
