@@ -51,7 +51,7 @@ SELECT eb_put_targets('t-rule', '[{"Id": "m1", "Type": "table", "Resource": "tar
                                   {"Id": "m3", "Type": "table", "Resource": "target_inbox", "OnConflict": "ignore", "Parameters": null}]', 'target-bus');
 SELECT jsonb_pretty(eb_put_targets('t-rule', '[{"Id": "m4", "Type": "table", "Resource": "target_inbox"},
                                   {"Id": "m5", "Type": "nosuch", "Resource": "target_inbox"},
-                                  {"Id": "m6", "Type": "table", "Resource": "target_inbox", "Arn": "arn:aws:sqs:x"},
+                                  {"Id": "m6", "Type": "table", "Resource": "target_inbox", "RoleArn": "arn:x"},
                                   {"Id": "m7", "Type": 7},
                                   {"Id": "m8"}]', 'target-bus'));
 SELECT e ->> 'TargetId' AS id, e ->> 'ErrorCode' AS code

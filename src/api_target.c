@@ -15,8 +15,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 #include "answer.h"
 #include "api_args.h"
@@ -25,7 +28,21 @@
 #include "target.h"
 
 const EbTargetOption eb_target_options[EB_NUM_TARGET_OPTIONS] = {
-	{"on_conflict", "OnConflict"},
+	{"on_conflict", TEXTOID, NULL, "OnConflict"},
+	{"input", JSONBOID, NULL, "Input"},
+	{"input_path", TEXTOID, NULL, "InputPath"},
+	{"input_transformer", JSONBOID, NULL, "InputTransformer"},
+	{"maximum_retry_attempts", INT4OID, "RetryPolicy", "MaximumRetryAttempts"},
+	{"maximum_event_age", INTERVALOID, "RetryPolicy",
+	"MaximumEventAgeInSeconds"},
+	{"dead_letters", BOOLOID, NULL, "DeadLetters"},
+	{"dead_letter_queue", TEXTOID, "DeadLetterConfig", "Arn"},
+	{"fifo", BOOLOID, NULL, "Fifo"},
+	{"max_batch_size", INT4OID, NULL, "MaxBatchSize"},
+	{"max_batch_window", INTERVALOID, NULL, "MaxBatchWindow"},
+	{"timeout", INTERVALOID, NULL, "Timeout"},
+	{"log_level", TEXTOID, NULL, "LogLevel"},
+	{"message_group_id", TEXTOID, "SqsParameters", "MessageGroupId"},
 };
 
 PG_FUNCTION_INFO_V1(eventbus_put_target);
@@ -58,8 +75,8 @@ merge_parameters(const EbTargetInput *input)
 
 	eb_answer_begin(&given);
 	for (int i = 0; i < EB_NUM_TARGET_OPTIONS; i++)
-		eb_answer_add_text(&given, eb_target_options[i].parameter,
-						   input->options[i]);
+		eb_answer_add_jsonb(&given, eb_target_options[i].parameter,
+							input->options[i]);
 	eb_answer_end(&given);
 	merged = eb_answer_result(&given);
 	if (input->parameters == NULL)
@@ -90,14 +107,54 @@ void
 eb_target_put(const EbRuleRef *rule, const EbTargetInput *input)
 {
 	const EbTargetType *type = get_type(input->type);
+	EbTargetOptions options;
 	EbTargetSpec spec;
 
 	spec.id = input->id;
 	spec.type = type->name;
 	spec.parameters = merge_parameters(input);
-	spec.resource = type->validate(input->resource, spec.parameters,
+	eb_target_options_read(spec.parameters, &options);
+	spec.resource = type->validate(input->resource,
+								   eb_target_options_strip(spec.parameters),
 								   get_role_oid(rule->owner, false));
 	eb_catalog_put_target(rule, &spec);
+}
+
+/* An argument of an option's type as JSON; intervals become seconds. */
+static Jsonb *
+option_argument(FunctionCallInfo fcinfo, int n, Oid type)
+{
+	Datum		arg = PG_GETARG_DATUM(n);
+	JsonbValue	value;
+
+	switch (type)
+	{
+		case JSONBOID:
+			return PG_GETARG_JSONB_P(n);
+		case TEXTOID:
+			value.type = jbvString;
+			value.val.string.val = TextDatumGetCString(arg);
+			value.val.string.len = strlen(value.val.string.val);
+			break;
+		case BOOLOID:
+			value.type = jbvBool;
+			value.val.boolean = DatumGetBool(arg);
+			break;
+		case INT4OID:
+			value.type = jbvNumeric;
+			value.val.numeric = int64_to_numeric(DatumGetInt32(arg));
+			break;
+		case INTERVALOID:
+			value.type = jbvNumeric;
+			value.val.numeric =
+				DatumGetNumeric(DirectFunctionCall2(extract_interval,
+													CStringGetTextDatum("epoch"),
+													arg));
+			break;
+		default:
+			elog(ERROR, "option of unexpected type %u", type);
+	}
+	return JsonbValueToJsonb(&value);
 }
 
 /*
@@ -119,8 +176,13 @@ eventbus_put_target(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("eb_put_target()");
 	/* an older version of the extension's SQL may not have all options */
 	for (int i = 0; i < EB_NUM_TARGET_OPTIONS; i++)
-		if (first_option + i < PG_NARGS())
-			input.options[i] = eb_arg_text(fcinfo, first_option + i);
+	{
+		int			n = first_option + i;
+
+		if (n < PG_NARGS() && !PG_ARGISNULL(n))
+			input.options[i] = option_argument(fcinfo, n,
+											   eb_target_options[i].type);
+	}
 
 	eb_arn_check_name(input.id, "targetId", EB_MAX_TARGET_ID, false);
 	eb_catalog_get_rule(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 4), &rule);

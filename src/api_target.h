@@ -14,10 +14,13 @@
 typedef struct EbTargetOption
 {
 	const char *parameter;		/* also the argument of eb_put_target() */
-	const char *member;			/* of an entry of eb_put_targets() */
+	Oid			type;			/* of that argument */
+	const char *block;			/* member of an entry of eb_put_targets() that
+								 * this is a member of, or NULL */
+	const char *member;
 } EbTargetOption;
 
-#define EB_NUM_TARGET_OPTIONS	1
+#define EB_NUM_TARGET_OPTIONS	14
 
 extern const EbTargetOption eb_target_options[EB_NUM_TARGET_OPTIONS];
 
@@ -28,7 +31,7 @@ typedef struct EbTargetInput
 	const char *type;
 	const char *resource;
 	Jsonb	   *parameters;
-	const char *options[EB_NUM_TARGET_OPTIONS];
+	Jsonb	   *options[EB_NUM_TARGET_OPTIONS];
 } EbTargetInput;
 
 /* Checks a target whose id was checked, and stores it. */

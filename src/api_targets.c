@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/fmgrprotos.h"
 #include "utils/resowner.h"
 
 #include "answer.h"
@@ -135,6 +136,86 @@ string_member(const JsonbValue *value, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+/* The JSON that a string member holds, such as Input. */
+static Jsonb *
+json_member(JsonbValue *value, const char *key)
+{
+	const char *text;
+
+	if (value->type != jbvString)
+		return JsonbValueToJsonb(value);
+	text = string_member(value, key);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(text)));
+}
+
+/* The option of that name in that block (NULL: in none); -1: there is none. */
+static int
+find_option(const char *block, const char *member)
+{
+	for (int i = 0; i < EB_NUM_TARGET_OPTIONS; i++)
+	{
+		const EbTargetOption *option = &eb_target_options[i];
+
+		if (strcmp(member, option->member) == 0 &&
+			(block == NULL) == (option->block == NULL) &&
+			(block == NULL || strcmp(block, option->block) == 0))
+			return i;
+	}
+	return -1;
+}
+
+/* Sets an option from a member; false when no option has that name. */
+static bool
+set_option(EbTargetInput *input, const char *block, const char *member,
+		   JsonbValue *value)
+{
+	int			i = find_option(block, member);
+
+	if (i < 0)
+		return false;
+	if (value->type == jbvNull)
+		return true;
+	input->options[i] = eb_target_options[i].type == JSONBOID ?
+		json_member(value, member) : JsonbValueToJsonb(value);
+	return true;
+}
+
+/* Sets options from a block of them; false when there is no such block. */
+static bool
+set_block(EbTargetInput *input, const char *block, JsonbValue *value)
+{
+	bool		known = false;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	char	   *key = NULL;
+
+	for (int i = 0; i < EB_NUM_TARGET_OPTIONS; i++)
+		known |= eb_target_options[i].block != NULL &&
+			strcmp(eb_target_options[i].block, block) == 0;
+	if (!known || value->type == jbvNull)
+		return known;
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("member \"%s\" of a target must be a JSON object",
+						block)));
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE && !set_option(input, block, key, &v))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unrecognized member \"%s\" of \"%s\"",
+							key, block)));
+	}
+	return true;
+}
+
 static void
 set_member(EbTargetInput *input, const char *key, JsonbValue *value)
 {
@@ -142,26 +223,17 @@ set_member(EbTargetInput *input, const char *key, JsonbValue *value)
 		input->id = string_member(value, key);
 	else if (strcmp(key, "Type") == 0)
 		input->type = string_member(value, key);
-	else if (strcmp(key, "Resource") == 0)
+	else if (strcmp(key, "Resource") == 0 || strcmp(key, "Arn") == 0)
 		input->resource = string_member(value, key);
 	else if (strcmp(key, "Parameters") == 0)
 		input->parameters = value->type == jbvNull ? NULL :
 			JsonbValueToJsonb(value);
-	else
-	{
-		for (int i = 0; i < EB_NUM_TARGET_OPTIONS; i++)
-		{
-			if (strcmp(key, eb_target_options[i].member) == 0)
-			{
-				input->options[i] = string_member(value, key);
-				return;
-			}
-		}
+	else if (!set_option(input, NULL, key, value) &&
+			 !set_block(input, key, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized member \"%s\" of a target", key),
 				 errhint("A target has Id, Type, Resource, Parameters and the options of eb_put_target().")));
-	}
 }
 
 /* Takes an entry apart. */

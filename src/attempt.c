@@ -27,19 +27,16 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 
 #include "attempt.h"
 #include "guc.h"
+#include "target_clock.h"
 
-static void deliver_as_owner(const EbTarget *target, EbDelivery *items,
-							 int n);
-static void stop_clock(void);
+static int	deliver_as_owner(EbTargetRun *run);
 static EbVerdict verdict_of(const ErrorData *error);
 
 EbVerdict
-eb_attempt(const EbTarget *target, EbDelivery *items, int n,
-		   ErrorData **error)
+eb_attempt(EbTargetRun *run, int *done, ErrorData **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -48,12 +45,14 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	volatile EbVerdict verdict = EB_DELIVERED;
 
 	*error = NULL;
+	*done = 0;
+	run->at = -1;
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(scratch);
-		deliver_as_owner(target, items, n);
-		stop_clock();
+		*done = deliver_as_owner(run);
+		eb_target_clock_stop();
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -61,7 +60,7 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		stop_clock();
+		eb_target_clock_stop();
 		*error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -77,14 +76,17 @@ eb_attempt(const EbTarget *target, EbDelivery *items, int n,
 	return verdict;
 }
 
-static void
-deliver_as_owner(const EbTarget *target, EbDelivery *items, int n)
+static int
+deliver_as_owner(EbTargetRun *run)
 {
+	const EbTarget *target = run->target;
+	const EbTargetType *type = eb_target_type(target->type);
 	Oid			role = get_role_oid(target->rule->owner, true);
 	int			nest_level = NewGUCNestLevel();
 	char		lock_timeout[16];
 	Oid			userid;
 	int			sec_context;
+	int			done;
 
 	if (!OidIsValid(role))
 		ereport(ERROR,
@@ -93,33 +95,26 @@ deliver_as_owner(const EbTarget *target, EbDelivery *items, int n)
 				 errdetail("It is the owner of rule \"%s\" on event bus \"%s\".",
 						   target->rule->name, target->rule->bus_name),
 				 errhint("If the role was renamed or dropped, a superuser who puts the rule again becomes its owner.")));
+	if (type == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("target type \"%s\" does not exist", target->type)));
 	snprintf(lock_timeout, sizeof(lock_timeout), "%d",
 			 eb_guc_target_lock_timeout);
 	(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (eb_guc_target_timeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, eb_guc_target_timeout);
+	eb_target_clock_start(run->options->timeout);
 
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(role, sec_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	eb_target_type(target->type)->deliver(target, items, n);
+	done = type->deliver(run);
 	PopActiveSnapshot();
 	SetUserIdAndSecContext(userid, sec_context);
 	AtEOXact_GUC(false, nest_level);
-}
-
-/*
- * Ends the time limit. If it has struck too late for the target to notice, it
- * must not cancel what comes after.
- */
-static void
-stop_clock(void)
-{
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	QueryCancelPending = false;
+	return done;
 }
 
 /*

@@ -20,10 +20,11 @@ typedef enum EbVerdict
 } EbVerdict;
 
 /*
- * Delivers items[0..n) in a subtransaction, as the rule's owner: all of them
- * or none. On failure *error is the reason, in CurrentMemoryContext.
+ * Delivers a run in a subtransaction, as the rule's owner. When it is
+ * delivered, *done says how many of its items, from the first one on, that
+ * was. On failure none is, *error is the reason, in CurrentMemoryContext, and
+ * run->at says which item it was, if that is known.
  */
-extern EbVerdict eb_attempt(const EbTarget *target, EbDelivery *items, int n,
-							ErrorData **error);
+extern EbVerdict eb_attempt(EbTargetRun *run, int *done, ErrorData **error);
 
 #endif							/* EB_ATTEMPT_H */

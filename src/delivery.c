@@ -63,6 +63,7 @@ typedef struct Batch
 {
 	EbLease    *lease;
 	const EbTarget *target;
+	EbTargetOptions options;
 	EbPosition	position;
 	EbDelivery *items;
 	int			n;
@@ -147,6 +148,7 @@ open_batch(Batch *batch)
 	batch->target = eb_catalog_target(batch->lease->target_id);
 	if (batch->target == NULL)
 		return false;
+	eb_target_options_read(batch->target->parameters, &batch->options);
 
 	/* what a restored log still holds comes before what is new */
 	memcpy(generations, numbers, sizeof(int32) * n);
@@ -247,6 +249,9 @@ read_events(Batch *batch, const EbDeliveryItem *items, int nitems)
 		ExecStoreHeapTuple(ExecCopySlotHeapTuple(slot), copy, false);
 		eb_event_from_slot(copy, &delivery->event);
 		delivery->delivery_seq = items[i].delivery_seq;
+		delivery->generation = batch->lease->generation;
+		delivery->redrive = 0;
+		delivery->attempt = 1;
 		batch->n++;
 		bytes += VARSIZE(delivery->event.detail);
 	}
@@ -294,15 +299,21 @@ run(Batch *batch)
 		   batch->attempts < MAX_ATTEMPTS)
 	{
 		int			n = Min(batch->lease->batch_size, batch->n - batch->done);
+		EbTargetRun run = {
+			.target = batch->target,
+			.options = &batch->options,
+			.items = &batch->items[batch->done],
+			.n = n
+		};
 		ErrorData  *error;
 		EbVerdict	verdict;
+		int			done;
 
 		CHECK_FOR_INTERRUPTS();
-		verdict = eb_attempt(batch->target, &batch->items[batch->done], n,
-							 &error);
+		verdict = eb_attempt(&run, &done, &error);
 		batch->attempts++;
 		if (verdict == EB_DELIVERED)
-			run_delivered(batch, n);
+			run_delivered(batch, done);
 		else if (verdict == EB_REJECTED || is_hopeless(batch, n, error))
 			run_rejected(batch, n, error);
 		else

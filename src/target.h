@@ -13,13 +13,32 @@
 
 #include "catalog.h"
 #include "event_row.h"
+#include "target_options.h"
 
 /* One matched event on its way to a target. */
 typedef struct EbDelivery
 {
-	int64		delivery_seq;	/* its number: gap-free per database */
+	int64		delivery_seq;	/* its number: gap-free per generation */
+	int32		generation;		/* of the log that it belongs to */
+	int32		redrive;		/* how often it came back from dead letters */
+	int			attempt;		/* number of this attempt, from 1 */
 	EbEvent		event;
 } EbDelivery;
+
+/* Some of them, to be delivered in order. */
+typedef struct EbTargetRun
+{
+	const EbTarget *target;
+	const EbTargetOptions *options;
+	EbDelivery *items;
+	int			n;
+
+	/*
+	 * Which one is being delivered: set by types that take them one at a
+	 * time, so that an error tells whose it is. -1: any of them.
+	 */
+	int			at;
+} EbTargetRun;
 
 typedef struct EbTargetType
 {
@@ -28,20 +47,23 @@ typedef struct EbTargetType
 	/*
 	 * Checks a target as it is put, and returns the resource name to store
 	 * (schema-qualified). Runs as the caller, so that names mean what they
-	 * mean to it; the rights that count are those of role owner. Raises an
-	 * error with DETAIL and HINT where it cannot work.
+	 * mean to it; the rights that count are those of role owner. Parameters
+	 * are without the options that all types have. Raises an error with
+	 * DETAIL and HINT where it cannot work.
 	 */
 	const char *(*validate) (const char *resource, Jsonb *parameters,
 							 Oid owner);
 
 	/*
-	 * Delivers items[0..n) in order, all or none: runs inside a
-	 * subtransaction as the rule's owner under SECURITY_RESTRICTED_OPERATION,
-	 * and raises an error when it cannot. CurrentMemoryContext is reset after
-	 * the call. 55P03 (lock_not_available) says "busy, try the same again".
-	 * May change to a user with fewer rights; the caller changes back.
+	 * Delivers items from the first one on, in order, and returns how many:
+	 * all, or fewer (but one at least) where the rest would take too long.
+	 * All of these or none: runs inside a subtransaction as the rule's owner
+	 * under SECURITY_RESTRICTED_OPERATION, and raises an error when it
+	 * cannot. CurrentMemoryContext is reset after the call. 55P03
+	 * (lock_not_available) says "busy, try the same again". May change to a
+	 * user with fewer rights; the caller changes back.
 	 */
-	void		(*deliver) (const EbTarget *target, EbDelivery *items, int n);
+	int			(*deliver) (EbTargetRun *run);
 
 	/* Forgets what it keeps between calls (may be NULL). */
 	void		(*shutdown) (void);

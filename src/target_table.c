@@ -72,8 +72,9 @@ static uint64 entries_version = 0;	/* eb_catalog_version() of all entries */
 
 static const char *validate(const char *resource, Jsonb *parameters,
 							Oid owner);
-static void deliver(const EbTarget *target, EbDelivery *items, int n);
+static int	deliver(EbTargetRun *run);
 static void shut_down(void);
+static bool check_parameters(Jsonb *parameters);
 static bool ignores_conflicts(Jsonb *parameters);
 static RangeVar *parse_name(const char *resource);
 static Relation open_table(RangeVar *name, LOCKMODE lockmode, bool nowait);
@@ -102,7 +103,7 @@ const EbTargetType eb_target_table = {
 static const char *
 validate(const char *resource, Jsonb *parameters, Oid owner)
 {
-	bool		ignore_conflicts = ignores_conflicts(parameters);
+	bool		ignore_conflicts = check_parameters(parameters);
 	Relation	rel;
 	EbTableMap *map;
 	Oid			relid;
@@ -122,21 +123,15 @@ validate(const char *resource, Jsonb *parameters, Oid owner)
 	return quote_qualified_identifier(schema, get_rel_name(relid));
 }
 
-/* Reads the parameters: {"on_conflict": "error" | "ignore"}, or none. */
+/* Checks the parameters: {"on_conflict": "error" | "ignore"}, or none. */
 static bool
-ignores_conflicts(Jsonb *parameters)
+check_parameters(Jsonb *parameters)
 {
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	v;
 	bool		ignore = false;
 
-	if (parameters == NULL)
-		return false;
-	if (!JB_ROOT_IS_OBJECT(parameters))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("parameters of a target must be a JSON object")));
 	it = JsonbIteratorInit(&parameters->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
@@ -160,6 +155,17 @@ ignores_conflicts(Jsonb *parameters)
 					 errmsg("parameter \"on_conflict\" must be \"error\" or \"ignore\"")));
 	}
 	return ignore;
+}
+
+/* The same of parameters that were checked. */
+static bool
+ignores_conflicts(Jsonb *parameters)
+{
+	JsonbValue	v;
+
+	return getKeyJsonValueFromContainer(&parameters->root, "on_conflict",
+										strlen("on_conflict"), &v) != NULL &&
+		v.type == jbvString && v.val.string.len == strlen("ignore");
 }
 
 /* Parses the name of a table as SQL does. */
@@ -230,9 +236,11 @@ lower_rights(Relation rel)
  * Inserts items into the target's table; see target.h. Nothing of target is
  * used once user code may have run, since that can invalidate it.
  */
-static void
-deliver(const EbTarget *target, EbDelivery *items, int n)
+static int
+deliver(EbTargetRun *run)
 {
+	const EbTarget *target = run->target;
+	int			n = run->n;
 	Relation	rel;
 	TableEntry *entry;
 	EbTableSource source;
@@ -241,7 +249,7 @@ deliver(const EbTarget *target, EbDelivery *items, int n)
 	lower_rights(rel);
 	entry = current_entry(target, rel);
 	eb_table_check_rights(rel, entry->map, GetUserId());
-	eb_table_source_init(&source, entry->map, target->rule, items, n);
+	eb_table_source_init(&source, entry->map, target->rule, run->items, n);
 
 	if (entry->targetlist != NULL &&
 		check_enable_rls(entry->relid, InvalidOid, true) != RLS_ENABLED)
@@ -255,6 +263,7 @@ deliver(const EbTarget *target, EbDelivery *items, int n)
 		eb_table_executor_insert(entry->plan, &source);
 	}
 	relation_close(rel, NoLock);
+	return n;
 }
 
 /* The entry of a target whose table is rel, made anew unless it is current. */

@@ -70,13 +70,20 @@ COMMENT ON FUNCTION @extschema@.eb_rule_arn(text, text) IS 'the ARN of a rule of
 REVOKE ALL ON FUNCTION @extschema@.eb_rule_arn(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_rule_arn(text, text) TO eventbus_admin, eventbus_monitor;
 
+-- The options are those of src/api_target.c, in its order.
 CREATE FUNCTION @extschema@.eb_put_target(rule text, target_id text, type text, resource text DEFAULT NULL,
 		event_bus text DEFAULT 'default', parameters jsonb DEFAULT '{}',
-		on_conflict text DEFAULT NULL) RETURNS void
+		on_conflict text DEFAULT NULL,
+		input jsonb DEFAULT NULL, input_path text DEFAULT NULL, input_transformer jsonb DEFAULT NULL,
+		maximum_retry_attempts int DEFAULT NULL, maximum_event_age interval DEFAULT NULL,
+		dead_letters boolean DEFAULT NULL, dead_letter_queue text DEFAULT NULL,
+		fifo boolean DEFAULT NULL, max_batch_size int DEFAULT NULL, max_batch_window interval DEFAULT NULL,
+		timeout interval DEFAULT NULL, log_level text DEFAULT NULL, message_group_id text DEFAULT NULL)
+	RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_put_target';
-COMMENT ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text) IS 'adds a target to a rule, or replaces the one of that id';
-REVOKE ALL ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text) TO eventbus_admin;
+COMMENT ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text, jsonb, text, jsonb, int, interval, boolean, text, boolean, int, interval, interval, text, text) IS 'adds a target to a rule, or replaces the one of that id';
+REVOKE ALL ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text, jsonb, text, jsonb, int, interval, boolean, text, boolean, int, interval, interval, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_put_target(text, text, text, text, text, jsonb, text, jsonb, text, jsonb, int, interval, boolean, text, boolean, int, interval, interval, text, text) TO eventbus_admin;
 
 CREATE FUNCTION @extschema@.eb_put_targets(rule text, targets jsonb, event_bus text DEFAULT 'default') RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_put_targets';
