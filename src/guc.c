@@ -28,6 +28,7 @@ int			eb_guc_leaves_ahead = 14;
 int			eb_guc_max_databases = 64;
 int			eb_guc_max_dispatchers = 3;
 int			eb_guc_max_event_bytes = 1048576;
+int			eb_guc_max_hops = 16;
 int			eb_guc_max_pattern_characters = 2048;
 int			eb_guc_max_pattern_combinations = 1000;
 int			eb_guc_max_pattern_complexity = 10;
@@ -74,6 +75,8 @@ static const IntSetting int_settings[] = {
 	{"eventbus.max_event_bytes", "Largest size of one event entry.",
 		&eb_guc_max_event_bytes, 1048576, 1024, INT_MAX / 4, PGC_SUSET,
 	GUC_UNIT_BYTE},
+	{"eventbus.max_hops", "How many events may lead to one another before one is not delivered any more.",
+	&eb_guc_max_hops, 16, 1, 10000, PGC_SIGHUP, 0},
 	{"eventbus.max_pattern_characters", "Longest event pattern of a rule, counted as JSON text without white space.",
 	&eb_guc_max_pattern_characters, 2048, 1, INT_MAX, PGC_SUSET, 0},
 	{"eventbus.max_pattern_combinations", "Most combinations that the $or of an event pattern may make.",

@@ -16,6 +16,7 @@ extern int	eb_guc_leaves_ahead;
 extern int	eb_guc_max_databases;
 extern int	eb_guc_max_dispatchers;
 extern int	eb_guc_max_event_bytes;
+extern int	eb_guc_max_hops;	/* a hop_count that is not delivered */
 extern int	eb_guc_max_pattern_characters;
 extern int	eb_guc_max_pattern_combinations;
 extern int	eb_guc_max_pattern_complexity;
