@@ -2,7 +2,7 @@
 SELECT eb_create_event_bus('status') IS NOT NULL AS created;
 CREATE TABLE status_inbox (id uuid, detail jsonb, CHECK (detail ->> 'n' <> '13'));
 SELECT eb_put_rule('all', event_bus => 'status', event_pattern => '{"source": ["status.test"]}') IS NOT NULL AS put;
-SELECT eb_put_target('all', 'inbox', 'table', 'status_inbox', event_bus => 'status');
+SELECT eb_put_target('all', 'inbox', 'table', 'status_inbox', event_bus => 'status', maximum_retry_attempts => 0);
 
 SELECT count(eb_put_event('status.test', 'Counted', jsonb_build_object('n', n), 'status')) FROM generate_series(11, 15) n;
 SELECT eb_wait_until_delivered('30 s');
@@ -32,7 +32,7 @@ $$;
 SELECT pg_temp.wait_for_state('failed');
 SELECT state, waiting, detail, last_error, oldest < interval '1 hour' AS oldest FROM eventbus.status WHERE name = 'status/all/inbox';
 ALTER TABLE status_inbox_away RENAME TO status_inbox;
-SELECT eb_put_target('all', 'inbox', 'table', 'status_inbox', event_bus => 'status');
+SELECT eb_put_target('all', 'inbox', 'table', 'status_inbox', event_bus => 'status', maximum_retry_attempts => 0);
 SELECT eb_wait_until_delivered('30 s');
 SELECT state, waiting, detail FROM eventbus.status WHERE name = 'status/all/inbox';
 SELECT count(*) FROM status_inbox;

@@ -15,7 +15,8 @@ CREATE PROCEDURE target(name text, on_conflict text DEFAULT NULL)
 BEGIN
 	PERFORM set_config('role', 'regress_tte_owner', true);
 	PERFORM eb_put_rule(name, jsonb_build_object('source', jsonb_build_array(name)), event_bus => 'tte');
-	PERFORM eb_put_target(name, 'into', 'table', 'tte.' || name, event_bus => 'tte', on_conflict => on_conflict);
+	PERFORM eb_put_target(name, 'into', 'table', 'tte.' || name, event_bus => 'tte', on_conflict => on_conflict,
+		maximum_retry_attempts => 0);
 END
 $$;
 -- puts events 1 to n for a table in one call, their number as detail type

@@ -25,6 +25,7 @@
 #include "api_args.h"
 #include "api_target.h"
 #include "arn.h"
+#include "compat.h"
 #include "target.h"
 
 const EbTargetOption eb_target_options[EB_NUM_TARGET_OPTIONS] = {
@@ -47,6 +48,8 @@ const EbTargetOption eb_target_options[EB_NUM_TARGET_OPTIONS] = {
 
 PG_FUNCTION_INFO_V1(eventbus_put_target);
 PG_FUNCTION_INFO_V1(eventbus_remove_target);
+PG_FUNCTION_INFO_V1(eventbus_pause_target);
+PG_FUNCTION_INFO_V1(eventbus_resume_target);
 
 
 static const EbTargetType *
@@ -190,21 +193,89 @@ eventbus_put_target(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Arguments 0 to 2 of functions for a target that exists. */
+static char *
+target_arguments(FunctionCallInfo fcinfo, EbRuleRef *rule)
+{
+	char	   *id = eb_arg_text(fcinfo, 1);
+
+	eb_arn_check_name(id, "targetId", EB_MAX_TARGET_ID, false);
+	eb_catalog_get_rule(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 2), rule);
+	return id;
+}
+
+pg_noreturn static void
+missing_error(const EbRuleRef *rule, const char *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+	/* EventBridge's text */
+			 errmsg("Rule '%s' does not have a target with the Id '%s'.",
+					rule->name, id)));
+}
+
 /* eb_remove_target(rule, target_id, event_bus) */
 Datum
 eventbus_remove_target(PG_FUNCTION_ARGS)
 {
-	char	   *id = eb_arg_text(fcinfo, 1);
 	EbRuleRef	rule;
+	char	   *id;
 
 	PreventCommandIfReadOnly("eb_remove_target()");
-	eb_arn_check_name(id, "targetId", EB_MAX_TARGET_ID, false);
-	eb_catalog_get_rule(eb_arg_text(fcinfo, 0), eb_arg_text(fcinfo, 2), &rule);
+	id = target_arguments(fcinfo, &rule);
 	if (!eb_catalog_remove_target(&rule, id))
+		missing_error(&rule, id);
+	PG_RETURN_VOID();
+}
+
+/* eb_pause_target(rule, target_id, event_bus) */
+Datum
+eventbus_pause_target(PG_FUNCTION_ARGS)
+{
+	EbRuleRef	rule;
+	char	   *id;
+
+	PreventCommandIfReadOnly("eb_pause_target()");
+	id = target_arguments(fcinfo, &rule);
+	if (!eb_catalog_pause_target(&rule, id))
+		missing_error(&rule, id);
+	PG_RETURN_VOID();
+}
+
+/* Is it 'latest', and not 'last_processed'? */
+static bool
+is_latest(const char *position)
+{
+	if (position != NULL && pg_strcasecmp(position, "latest") == 0)
+		return true;
+	if (position == NULL || pg_strcasecmp(position, "last_processed") != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-		/* EventBridge's text */
-				 errmsg("Rule '%s' does not have a target with the Id '%s'.",
-						rule.name, id)));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("resume position must be \"last_processed\" or \"latest\"")));
+	return false;
+}
+
+/* eb_resume_target(rule, target_id, event_bus, resume_position) */
+Datum
+eventbus_resume_target(PG_FUNCTION_ARGS)
+{
+	bool		latest = is_latest(eb_arg_text(fcinfo, 3));
+	bool		was_paused;
+	int32		target_id;
+	EbRuleRef	rule;
+	char	   *id;
+
+	PreventCommandIfReadOnly("eb_resume_target()");
+	id = target_arguments(fcinfo, &rule);
+	if (!eb_catalog_resume_target(&rule, id, &target_id, &was_paused))
+		missing_error(&rule, id);
+	if (latest && !was_paused)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("target \"%s\" of rule \"%s\" is not paused",
+						id, rule.name),
+				 errdetail("Only a paused target can be resumed with the latest events.")));
+	if (latest)
+		eb_catalog_skip_backlog(target_id);
 	PG_RETURN_VOID();
 }

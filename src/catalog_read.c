@@ -43,10 +43,11 @@ static const char *const rule_columns[] = {
 	"rule_id", "bus_id", "name", "owner", NULL
 };
 static const char *const target_columns[] = {
-	"target_id", "rule_id", "id", "type", "resource", "parameters", NULL
+	"target_id", "rule_id", "id", "type", "resource", "parameters",
+	"paused_at", NULL
 };
 
-#define MAX_COLUMNS	6
+#define MAX_COLUMNS	7
 
 typedef void (*RowFunction) (EbCatalog *catalog, const Datum *values,
 							 const bool *nulls);
@@ -163,6 +164,7 @@ target_row(EbCatalog *catalog, const Datum *values, const bool *nulls)
 	target->type = TextDatumGetCString(values[3]);
 	target->resource = nulls[4] ? NULL : TextDatumGetCString(values[4]);
 	target->parameters = DatumGetJsonbPCopy(values[5]);
+	target->paused = !nulls[6];
 
 	entry = hash_search(catalog->targets, &target->target_id, HASH_ENTER,
 						NULL);

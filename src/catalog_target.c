@@ -94,6 +94,11 @@ update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 	eb_sql_run("UPDATE eventbus.target_positions SET attempts = 0,"
 			   " state = 'ok', last_error = NULL, last_error_at = NULL"
 			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
+	eb_sql_run("UPDATE eventbus.delivery_retries"
+			   " SET next_attempt_at = pg_catalog.clock_timestamp()"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1"
+			   " AND next_attempt_at OPERATOR(pg_catalog.>)"
+			   " pg_catalog.clock_timestamp()", 1, args, NULL);
 	return true;
 }
 
@@ -143,5 +148,73 @@ eb_catalog_remove_target(const EbRuleRef *rule, const char *id)
 	args[0] = eb_sql_int(DatumGetInt32(row.values[0]));
 	eb_sql_run("DELETE FROM eventbus.target_positions"
 			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
+	eb_sql_run("DELETE FROM eventbus.delivery_retries"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
 	return true;
+}
+
+bool
+eb_catalog_pause_target(const EbRuleRef *rule, const char *id)
+{
+	EbSqlArg	args[2];
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_text(id);
+	return eb_sql_run("UPDATE eventbus.target"
+					  " SET paused_at = COALESCE(paused_at,"
+					  " pg_catalog.clock_timestamp())"
+					  " WHERE rule_id OPERATOR(pg_catalog.=) $1"
+					  " AND id OPERATOR(pg_catalog.=) $2",
+					  2, args, NULL) > 0;
+}
+
+/*
+ * Ends a pause, which is kept: events do not age in it. Should the clock have
+ * been set back meanwhile, the pause was none.
+ */
+bool
+eb_catalog_resume_target(const EbRuleRef *rule, const char *id,
+						 int32 *target_id, bool *was_paused)
+{
+	EbSqlArg	args[2];
+	EbSqlRow	row;
+
+	args[0] = eb_sql_int(rule->rule_id);
+	args[1] = eb_sql_text(id);
+	if (eb_sql_run("SELECT target_id, paused_at IS NOT NULL FROM eventbus.target"
+				   " WHERE rule_id OPERATOR(pg_catalog.=) $1"
+				   " AND id OPERATOR(pg_catalog.=) $2 FOR UPDATE",
+				   2, args, &row) == 0)
+		return false;
+	*target_id = DatumGetInt32(row.values[0]);
+	*was_paused = DatumGetBool(row.values[1]);
+	if (!*was_paused)
+		return true;
+	args[0] = eb_sql_int(*target_id);
+	eb_sql_run("UPDATE eventbus.target SET paused_at = NULL,"
+			   " pauses = pauses OPERATOR(pg_catalog.+)"
+			   " pg_catalog.tstzmultirange(pg_catalog.tstzrange(paused_at,"
+			   " GREATEST(paused_at, pg_catalog.clock_timestamp())))"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
+	return true;
+}
+
+/*
+ * The dispatcher that may have been at work when the pause began updates the
+ * position at the end of its batch; this waits for it.
+ */
+void
+eb_catalog_skip_backlog(int32 target_id)
+{
+	EbSqlArg	args[1];
+
+	args[0] = eb_sql_int(target_id);
+	eb_sql_run("UPDATE eventbus.target_positions p SET position = c.delivery_seq,"
+			   " attempts = 0, state = 'ok'"
+			   " FROM eventbus.router_cursor c"
+			   " WHERE p.target_id OPERATOR(pg_catalog.=) $1"
+			   " AND c.generation OPERATOR(pg_catalog.=) p.generation",
+			   1, args, NULL);
+	eb_sql_run("DELETE FROM eventbus.delivery_retries"
+			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
 }

@@ -101,7 +101,18 @@ extern void eb_catalog_get_rule(const char *name, const char *event_bus,
 extern void eb_catalog_put_target(const EbRuleRef *rule,
 								  const EbTargetSpec *spec);
 
-/* Removes a target and its position. False when there is none. */
+/*
+ * Keeps events from a target, or lets them go to it again. False when there
+ * is none.
+ */
+extern bool eb_catalog_pause_target(const EbRuleRef *rule, const char *id);
+extern bool eb_catalog_resume_target(const EbRuleRef *rule, const char *id,
+									 int32 *target_id, bool *was_paused);
+
+/* Forgets all that waits for a target. */
+extern void eb_catalog_skip_backlog(int32 target_id);
+
+/* Removes a target, its position and its retries. False when there is none. */
 extern bool eb_catalog_remove_target(const EbRuleRef *rule, const char *id);
 
 #endif							/* EB_CATALOG_WRITE_H */

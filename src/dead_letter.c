@@ -39,33 +39,39 @@ enum
 	DEAD_LETTER_EVENT
 };
 
-/* EventBridge's vocabulary has no word for a row that a table refuses. */
-#define ERROR_CODE_REJECTED		"TARGET_REJECTED"
-
-void
-eb_dead_letter(const EbTarget *target, const EbDelivery *item,
-			   const ErrorData *error, int attempts)
+bool
+eb_dead_letter(const EbDeadLetter *letter)
 {
+	const EbTarget *target = letter->target;
+	const EbDelivery *item = letter->item;
+	const ErrorData *error = letter->error;
 	TimestampTz at = GetCurrentTimestamp();
-	Relation	leaf = eb_leaf_open_or_make(EB_LOG_DEAD_LETTERS, &at);
-	EbAppender *appender = eb_append_begin(leaf);
-	TupleTableSlot *slot = eb_append_slot(appender);
-	Datum	   *values = slot->tts_values;
-	bool	   *isnull = slot->tts_isnull;
+	Relation	leaf;
+	EbAppender *appender;
+	TupleTableSlot *slot;
+	Datum	   *values;
+	bool	   *isnull;
 
+	if (!letter->options->dead_letters)
+		return false;
+	leaf = eb_leaf_open_or_make(EB_LOG_DEAD_LETTERS, &at);
+	appender = eb_append_begin(leaf);
+	slot = eb_append_slot(appender);
+	values = slot->tts_values;
+	isnull = slot->tts_isnull;
 	memset(isnull, false, slot->tts_tupleDescriptor->natts);
 	values[DEAD_LETTER_DEAD_LETTERED_AT - 1] = TimestampTzGetDatum(at);
 	values[DEAD_LETTER_DELIVERY_SEQ - 1] = Int64GetDatum(item->delivery_seq);
 	values[DEAD_LETTER_GENERATION - 1] = Int32GetDatum(eb_generation());
 	values[DEAD_LETTER_TARGET_ID - 1] = Int32GetDatum(target->target_id);
-	values[DEAD_LETTER_ATTEMPTS - 1] = Int32GetDatum(attempts);
+	values[DEAD_LETTER_ATTEMPTS - 1] = Int32GetDatum(item->attempt);
 	values[DEAD_LETTER_EVENT_ID - 1] = UUIDPGetDatum(&item->event.id);
 	values[DEAD_LETTER_EVENT_BUS - 1] =
 		CStringGetTextDatum(target->rule->bus_name);
 	values[DEAD_LETTER_RULE - 1] = CStringGetTextDatum(target->rule->name);
 	values[DEAD_LETTER_TARGET - 1] = CStringGetTextDatum(target->id);
 	values[DEAD_LETTER_ERROR_CODE - 1] =
-		CStringGetTextDatum(ERROR_CODE_REJECTED);
+		CStringGetTextDatum(letter->error_code);
 	values[DEAD_LETTER_SQLSTATE - 1] =
 		CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
 	values[DEAD_LETTER_ERROR_MESSAGE - 1] =
@@ -80,4 +86,5 @@ eb_dead_letter(const EbTarget *target, const EbDelivery *item,
 	eb_append_row(appender, 0);
 	eb_append_end(appender);
 	table_close(leaf, NoLock);
+	return true;
 }

@@ -10,11 +10,23 @@
 
 #include "target.h"
 
+/* An event that is given up, and why. */
+typedef struct EbDeadLetter
+{
+	const EbTarget *target;
+	const EbTargetOptions *options;
+	const EbDelivery *item;		/* attempt is the number of the last one */
+	const ErrorData *error;		/* of the last attempt */
+	const char *error_code;		/* EventBridge's */
+	const char *exhausted_condition;	/* NULL: it was not worth a retry */
+	TimestampTz first_attempt_at;	/* 0: the only one was now */
+	const char *first_error;	/* NULL: it is error */
+} EbDeadLetter;
+
 /*
  * Stores a copy of the event with the reason, in this transaction, as the
- * extension. attempts is how often it was tried.
+ * extension. False where the target wants no dead letters: it is dropped.
  */
-extern void eb_dead_letter(const EbTarget *target, const EbDelivery *item,
-						   const ErrorData *error, int attempts);
+extern bool eb_dead_letter(const EbDeadLetter *letter);
 
 #endif							/* EB_DEAD_LETTER_H */

@@ -136,7 +136,9 @@ retire_generations(void)
 				   " ON p.target_id OPERATOR(pg_catalog.=) d.target_id"
 				   " AND p.generation OPERATOR(pg_catalog.=) d.generation"
 				   " WHERE d.generation OPERATOR(pg_catalog.=) g.generation"
-				   " AND d.last_seq OPERATOR(pg_catalog.>) p.position)") > 0)
+				   " AND d.last_seq OPERATOR(pg_catalog.>) p.position)"
+				   " AND NOT EXISTS (SELECT FROM eventbus.delivery_retries r"
+				   " WHERE r.generation OPERATOR(pg_catalog.=) g.generation)") > 0)
 		eb_leaves_changed();
 }
 

@@ -75,7 +75,12 @@ eb_resume(bool deliver)
 		eb_leaves_changed();
 		CommandCounterIncrement();
 		if (!deliver)
+		{
+			eb_run_sql("DELETE FROM eventbus.delivery_retries"
+					   " WHERE generation OPERATOR(pg_catalog.=) %d",
+					   generation);
 			continue;
+		}
 		resume_generation(generation);
 		waiting += count_waiting(generation);
 	}
@@ -222,8 +227,11 @@ seal_leaves(int32 generation)
 static int64
 count_waiting(int32 generation)
 {
-	char	   *text = eb_query_text("SELECT pg_catalog.sum(LEAST(d.count,"
-									 " d.last_seq OPERATOR(pg_catalog.-) p.position))"
+	char	   *text = eb_query_text("SELECT COALESCE(pg_catalog.sum(LEAST(d.count,"
+									 " d.last_seq OPERATOR(pg_catalog.-) p.position)), 0)"
+									 " OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*)"
+									 " FROM eventbus.delivery_retries r"
+									 " WHERE r.generation OPERATOR(pg_catalog.=) %d)"
 									 " FROM eventbus.deliveries d"
 									 " JOIN eventbus.target t"
 									 " ON t.target_id OPERATOR(pg_catalog.=) d.target_id"
@@ -232,7 +240,7 @@ count_waiting(int32 generation)
 									 " AND p.generation OPERATOR(pg_catalog.=) d.generation"
 									 " WHERE d.generation OPERATOR(pg_catalog.=) %d"
 									 " AND d.last_seq OPERATOR(pg_catalog.>) p.position",
-									 generation);
+									 generation, generation);
 
 	return text != NULL ? strtoi64(text, NULL, 10) : 0;
 }

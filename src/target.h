@@ -22,6 +22,7 @@ typedef struct EbDelivery
 	int32		generation;		/* of the log that it belongs to */
 	int32		redrive;		/* how often it came back from dead letters */
 	int			attempt;		/* number of this attempt, from 1 */
+	TimestampTz accepted_at;	/* its age counts from then */
 	EbEvent		event;
 } EbDelivery;
 

@@ -63,6 +63,7 @@ typedef struct WorkEntry
 	bool		doubtful;		/* done_seq may say too much: look first, and
 								 * at once */
 	bool		queued_slow;	/* while ready: which queue it is in */
+	bool		alarm;			/* while delayed: a mark makes it ready */
 	int64		done_seq;		/* nothing waits up to here */
 	TimestampTz not_before;		/* while delayed */
 	EbLease		lease;			/* what the last holder left */
@@ -303,7 +304,8 @@ eb_workqueue_mark(const int32 *target_ids, int n, bool at_once)
 		}
 		entry->marked = true;
 		entry->doubtful |= at_once;
-		if (entry->state == WORK_IDLE)
+		if (entry->state == WORK_IDLE ||
+			(entry->state == WORK_DELAYED && entry->alarm))
 			make_ready(queues, entry);
 	}
 	needed = needed_dispatchers(queues);
@@ -372,7 +374,10 @@ eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
 		entry->state = WORK_LEASED;
 		entry->marked = false;
 		if (entry->doubtful)
+		{
 			entry->done_seq = 0;
+			entry->lease.retry_at = 0;
+		}
 		entry->doubtful = false;
 		queues->nleased++;
 		*lease = entry->lease;
@@ -415,7 +420,9 @@ eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
 		Assert(entry->state == WORK_LEASED);
 		queues->nleased--;
 		entry->lease = *lease;
-		if (outcome == EB_WORK_LATER && !entry->doubtful)
+		entry->alarm = outcome == EB_WORK_ALARM;
+		if ((outcome == EB_WORK_LATER && !entry->doubtful) ||
+			(outcome == EB_WORK_ALARM && !entry->marked))
 		{
 			entry->state = WORK_DELAYED;
 			entry->not_before = later;
@@ -440,7 +447,8 @@ eb_workqueue_done_upto(int64 seq)
 	hash_seq_init(&status, entries);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (entry->key.dboid == MyDatabaseId && entry->state != WORK_IDLE &&
-			(entry->done_seq < seq || entry->doubtful))
+			(entry->done_seq < seq || entry->doubtful ||
+			 entry->lease.retry_at != DT_NOEND))
 			done = false;
 	LWLockRelease(queue->lock);
 	return done;

@@ -20,6 +20,10 @@ typedef struct EbLease
 	int32		leaf_hint;		/* deliveries leaf_id to begin with, 0: oldest */
 	int			batch_size;		/* what it took last, 0: no experience */
 	int			failures;		/* in a row, of any kind */
+	int			setbacks;		/* events set aside since one went well */
+	TimestampTz retry_at;		/* when a retry is due; 0: to be found out;
+								 * DT_NOEND: there is none */
+	bool		retried;		/* its last batch was one of retries */
 	bool		rejected;		/* it rejected events of its last batch */
 	bool		slow;			/* its last batch took long, or did not go
 								 * well */
@@ -30,7 +34,8 @@ typedef enum EbWorkOutcome
 {
 	EB_WORK_DONE,				/* nothing was left when it looked */
 	EB_WORK_MORE,				/* more is waiting */
-	EB_WORK_LATER				/* not before a given time */
+	EB_WORK_LATER,				/* not before a given time */
+	EB_WORK_ALARM				/* when marked, or at a given time */
 } EbWorkOutcome;
 
 /* Shared memory; called by shmem.c. */
@@ -73,7 +78,7 @@ extern bool eb_workqueue_lease(bool reserve, EbLease *lease, long *sleep,
 /* The leased target has nothing waiting up to seq. */
 extern void eb_workqueue_progress(int32 target_id, int64 seq);
 
-/* Gives a leased target back. later matters for EB_WORK_LATER only. */
+/* Gives a leased target back. later is for EB_WORK_LATER and EB_WORK_ALARM. */
 extern void eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
 								 TimestampTz later);
 

@@ -102,3 +102,16 @@ CREATE FUNCTION @extschema@.eb_remove_targets(rule text, ids text[], event_bus t
 COMMENT ON FUNCTION @extschema@.eb_remove_targets(text, text[], text) IS 'removes targets from a rule, returns which were not there';
 REVOKE ALL ON FUNCTION @extschema@.eb_remove_targets(text, text[], text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_remove_targets(text, text[], text) TO eventbus_admin;
+
+CREATE FUNCTION @extschema@.eb_pause_target(rule text, target_id text, event_bus text DEFAULT 'default') RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_pause_target';
+COMMENT ON FUNCTION @extschema@.eb_pause_target(text, text, text) IS 'stops deliveries to a target; what is matched meanwhile waits';
+REVOKE ALL ON FUNCTION @extschema@.eb_pause_target(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_pause_target(text, text, text) TO eventbus_admin;
+
+CREATE FUNCTION @extschema@.eb_resume_target(rule text, target_id text, event_bus text DEFAULT 'default',
+		resume_position text DEFAULT 'last_processed') RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_resume_target';
+COMMENT ON FUNCTION @extschema@.eb_resume_target(text, text, text, text) IS 'goes on with a paused target where it stopped (last_processed), or with what comes from now on (latest)';
+REVOKE ALL ON FUNCTION @extschema@.eb_resume_target(text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_resume_target(text, text, text, text) TO eventbus_admin;

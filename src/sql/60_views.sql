@@ -37,10 +37,12 @@ CREATE VIEW eventbus.targets AS
 		   t.type,
 		   t.resource,
 		   t.parameters,
-		   p.state,
+		   CASE WHEN t.paused_at IS NOT NULL THEN 'paused' ELSE p.state END AS state,
 		   p."position",
 		   p.attempts,
 		   p.delivered,
+		   (SELECT pg_catalog.count(*) FROM eventbus.delivery_retries d
+			WHERE d.target_id OPERATOR(pg_catalog.=) t.target_id) AS to_retry,
 		   p.dead_lettered,
 		   p.last_error,
 		   p.last_error_at,

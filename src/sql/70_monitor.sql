@@ -103,12 +103,13 @@ CREATE VIEW eventbus.status AS
 	UNION ALL
 	SELECT 'target', pg_catalog.format('%s/%s/%s', t.event_bus, t.rule, t.id),
 		   CASE WHEN t.state OPERATOR(pg_catalog.<>) 'ok' THEN t.state
+				WHEN b.deliveries OPERATOR(pg_catalog.=) 0 AND t.to_retry OPERATOR(pg_catalog.>) 0 THEN 'retrying'
 				WHEN b.deliveries OPERATOR(pg_catalog.=) 0 THEN 'idle'
 				WHEN t.attempts OPERATOR(pg_catalog.>) 0 THEN 'waiting'
 				ELSE 'delivering' END,
 		   b.deliveries, CASE WHEN b.oldest IS NOT NULL THEN
 		   GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.oldest, '0'::pg_catalog.interval) END,
-		   pg_catalog.format('%s delivered, %s dead letters', t.delivered, t.dead_lettered),
+		   pg_catalog.format('%s delivered, %s to retry, %s dead letters', t.delivered, t.to_retry, t.dead_lettered),
 		   t.last_error, t.last_error_at
 	FROM eventbus.targets t
 	CROSS JOIN LATERAL eventbus.backlog(t.target_id, t.position) b

@@ -10,5 +10,6 @@ SELECT pg_catalog.pg_extension_config_dump('eventbus.event_bus', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.bus_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.rule', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.rule_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.delivery_retries', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target_id_seq', '');
