@@ -3,8 +3,10 @@
  * errcodes.h
  *		SQLSTATEs of our own.
  *
- * Their class begins with a letter that the SQL standard leaves to
- * implementations (I to Z), and that PostgreSQL does not use: UB.
+ * An error that PostgreSQL has a condition for is reported with that. What is
+ * here has none, and somebody must be able to tell it from others. The SQL
+ * standard leaves classes that begin with 5 to 9 or I to Z to implementations;
+ * PostgreSQL itself uses 53 to 58, 72, P0 and XX. Ours is UB.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +15,7 @@
 
 #include "utils/elog.h"
 
-/* an input transformer made something that is not valid JSON */
+/* what a target is to get cannot be made of an event (not later, either) */
 #define EB_ERRCODE_TRANSFORMATION	MAKE_SQLSTATE('U','B','0','0','1')
 
 /* an event has caused events that have caused events, too many times */

@@ -52,7 +52,6 @@ static const JsonbContainer empty_array = {JB_FARRAY};
 static Jsonb *write_object(const Envelope *envelope);
 static char *write_value(char *data, char *p, const Member *member,
 						 JEntry *entry);
-static Jsonb *resources_to_jsonb(ArrayType *resources);
 
 /* --- columns ------------------------------------------------------------ */
 
@@ -194,8 +193,7 @@ eb_event_envelope(const EbEvent *event)
 		add_member(&envelope, "resources", JENTRY_ISCONTAINER,
 				   &empty_array, sizeof(empty_array));
 	else
-		add_jsonb(&envelope, "resources",
-				  resources_to_jsonb(event->resources));
+		add_jsonb(&envelope, "resources", eb_event_resources(event));
 	add_text(&envelope, "detail-type", event->detail_type);
 	if (event->replay_name != NULL)
 		add_text(&envelope, "replay-name", event->replay_name);
@@ -271,16 +269,17 @@ write_value(char *data, char *p, const Member *member, JEntry *entry)
 	return p;
 }
 
-static Jsonb *
-resources_to_jsonb(ArrayType *resources)
+Jsonb *
+eb_event_resources(const EbEvent *event)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue	value;
 	Datum	   *items;
-	int			nitems;
+	int			nitems = 0;
 
-	deconstruct_array(resources, TEXTOID, -1, false, TYPALIGN_INT,
-					  &items, NULL, &nitems);
+	if (event->resources != NULL)
+		deconstruct_array(event->resources, TEXTOID, -1, false,
+						  TYPALIGN_INT, &items, NULL, &nitems);
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < nitems; i++)
 	{

@@ -85,4 +85,7 @@ extern void eb_event_to_slot(const EbEvent *event, int32 generation,
  */
 extern Jsonb *eb_event_envelope(const EbEvent *event);
 
+/* The array that is its member "resources", allocated likewise. */
+extern Jsonb *eb_event_resources(const EbEvent *event);
+
 #endif							/* EB_EVENT_ROW_H */

@@ -23,6 +23,7 @@
 char	   *eb_guc_account_id = NULL;
 double		eb_guc_batch_interval = 1.0;
 int			eb_guc_dispatch_batch_size = 1000;
+bool		eb_guc_input_transformer_escape = true;
 int			eb_guc_leaf_width = 1440;
 int			eb_guc_leaves_ahead = 14;
 int			eb_guc_max_databases = 64;
@@ -132,5 +133,10 @@ eb_guc_init(void)
 							 "Least time between the starts of two batches of a busy worker; the first batch after idleness starts at once.",
 							 NULL, &eb_guc_batch_interval, 1.0, 0.0, 1000.0,
 							 PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("eventbus.input_transformer_escape",
+							 "Escapes strings that an input transformer puts between quotes in a JSON template.",
+							 "Off is what EventBridge does: a quote in such a string ends it.",
+							 &eb_guc_input_transformer_escape, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("eventbus");
 }

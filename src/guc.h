@@ -11,6 +11,7 @@
 extern char *eb_guc_account_id;
 extern double eb_guc_batch_interval;	/* ms */
 extern int	eb_guc_dispatch_batch_size;
+extern bool eb_guc_input_transformer_escape;
 extern int	eb_guc_leaf_width;	/* minutes */
 extern int	eb_guc_leaves_ahead;
 extern int	eb_guc_max_databases;

@@ -196,7 +196,9 @@ main(int argc, char **argv)
 	{
 		size_t		len = strlen(entry->d_name);
 
-		if (len > 6 && strcmp(entry->d_name + len - 6, ".jsonl") == 0)
+		/* not those of input transformers */
+		if (len > 6 && strcmp(entry->d_name + len - 6, ".jsonl") == 0 &&
+			strncmp(entry->d_name, "pattern_", strlen("pattern_")) == 0)
 			names[nnames++] = strdup(entry->d_name);
 	}
 	closedir(dir);
