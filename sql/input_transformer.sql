@@ -61,9 +61,10 @@ SELECT eb_test_input_transformer('{}', NULL, '<AWS.events.rule-name>');
 
 -- templates: white space and escapes survive, lone brackets are themselves, < and > cannot be escaped
 SELECT template, pg_temp.transform('$.detail-type', template) AS result
-FROM unnest(ARRAY[E' \n\t\r{ "a"  :\t<v> }\n', '', ' ', '<v>', '"<v>', '>', '<', '"a < b"', '"a > b"', '<v><v>', '> <v> <', '<v', '"<v>" <', '{"a": "1 < 2"}', '{"a": "1 > <v>"}',
+FROM unnest(ARRAY[E' \n\t{ "a"  :\t<v> }\n', '', ' ', '<v>', '"<v>', '>', '<', '"a < b"', '"a > b"', '<v><v>', '> <v> <', '<v', '"<v>" <', '{"a": "1 < 2"}', '{"a": "1 > <v>"}',
 	'{"a": "\"<v>\""}', '{"a": "\\<v>"}', '{"a": "\<v>"}', '{"a": "\u00<v>"}', '\"<v>', '"\<v>"', '[<v>]', '{"a": {"b": [<v>, {"c": "-<v>-<v>-"}]}}', '{"<v>": 1}',
 	'Ü<v>日本', '{"日本": "<v>"}', '}{', '{"a<b>": 1}', '<>', '< v>', '<v >', '<w>', E'a <\n>', 'a < b <v>']) template;
+SELECT pg_temp.transform('$.source', E'\r\n{"a":\r<v>}\r') = E'\r\n{"a":\r"orders.service"}\r' AS same;
 
 -- JSON templates that cannot become JSON are refused; one that may is warned of
 SELECT template, pg_temp.transform('$.detail.price', template) AS number, pg_temp.transform('$.source', template) AS string
