@@ -80,6 +80,17 @@ eb_answer_add_int(EbAnswer *answer, const char *key, int64 value)
 }
 
 void
+eb_answer_add_bool(EbAnswer *answer, const char *key, bool value)
+{
+	JsonbValue	member;
+
+	member.type = jbvBool;
+	member.val.boolean = value;
+	add_key(answer, key);
+	pushJsonbValue(&answer->state, WJB_VALUE, &member);
+}
+
+void
 eb_answer_add_jsonb(EbAnswer *answer, const char *key, Jsonb *value)
 {
 	JsonbValue	member;

@@ -34,6 +34,7 @@ extern void eb_answer_end_array(EbAnswer *answer);
 extern void eb_answer_add_text(EbAnswer *answer, const char *key,
 							   const char *value);
 extern void eb_answer_add_int(EbAnswer *answer, const char *key, int64 value);
+extern void eb_answer_add_bool(EbAnswer *answer, const char *key, bool value);
 extern void eb_answer_add_jsonb(EbAnswer *answer, const char *key,
 								Jsonb *value);
 extern void eb_answer_add_time(EbAnswer *answer, const char *key,

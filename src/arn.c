@@ -56,6 +56,33 @@ eb_arn_bus_name(const char *name, int *len)
 }
 
 char *
+eb_arn_name(const char *resource, const char *service, const char *prefix)
+{
+	const char *part = resource;
+	int			colons = 0;
+
+	if (strncmp(resource, "arn:", 4) != 0)
+		return NULL;
+
+	/* arn:PARTITION:SERVICE:REGION:ACCOUNT:PREFIX NAME */
+	for (; *part != '\0' && colons < ARN_COLONS; part++)
+	{
+		if (*part != ':')
+			continue;
+		if (++colons == 2 &&
+			(strncmp(part + 1, service, strlen(service)) != 0 ||
+			 part[1 + strlen(service)] != ':'))
+			return NULL;
+	}
+	if (colons < ARN_COLONS || strncmp(part, prefix, strlen(prefix)) != 0)
+		return NULL;
+	part += strlen(prefix);
+	if (*part == '\0' || strpbrk(part, ":/") != NULL)
+		return NULL;
+	return pstrdup(part);
+}
+
+char *
 eb_arn_of_bus(const char *bus)
 {
 	return psprintf("arn:aws:events:%s:%s:event-bus/%s",

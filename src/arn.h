@@ -22,6 +22,15 @@
  */
 extern const char *eb_arn_bus_name(const char *name, int *len);
 
+/*
+ * What kind and name of a thing another ARN means: prefix is what stands
+ * between the account and the name, service what it is of. NULL where resource
+ * is not an ARN of that service, or where there is more than a plain name
+ * behind the prefix (a version, an alias, a filter). In CurrentMemoryContext.
+ */
+extern char *eb_arn_name(const char *resource, const char *service,
+						 const char *prefix);
+
 /* The ARN of a bus; of a rule. Allocated in CurrentMemoryContext. */
 extern char *eb_arn_of_bus(const char *bus);
 extern char *eb_arn_of_rule(const char *bus, const char *rule);

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "attempt.h"
+#include "causation.h"
 #include "guc.h"
 #include "target_clock.h"
 
@@ -53,6 +54,7 @@ eb_attempt(EbTargetRun *run, int *done, ErrorData **error)
 		MemoryContextSwitchTo(scratch);
 		*done = deliver_as_owner(run);
 		eb_target_clock_stop();
+		eb_causation_set(NULL);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -61,6 +63,7 @@ eb_attempt(EbTargetRun *run, int *done, ErrorData **error)
 	{
 		MemoryContextSwitchTo(context);
 		eb_target_clock_stop();
+		eb_causation_set(NULL);
 		*error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -104,6 +107,7 @@ deliver_as_owner(EbTargetRun *run)
 	(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	eb_target_clock_start(run->options->timeout);
+	eb_target_set_cause(run->items, run->n);
 
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(role, sec_context |

@@ -18,6 +18,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "causation.h"
 #include "compat.h"
 #include "guc.h"
 #include "launcher.h"
@@ -63,6 +64,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 
+	eb_causation_init();
 	eb_guc_init();
 	eb_wake_init();
 	eb_utility_init();

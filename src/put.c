@@ -43,6 +43,7 @@
 #include "utils/wait_event.h"
 
 #include "append.h"
+#include "causation.h"
 #include "partition.h"
 #include "put.h"
 #include "schema.h"
@@ -61,6 +62,8 @@ static Relation open_leaf(TimestampTz *at);
 static bool wait_for_leaf(TimestampTz since);
 static void stamp_events(EbEvent *events, int n, FullTransactionId xid,
 						 TimestampTz at);
+static bool has_id(const EbEvent *event);
+static void set_cause(EbEvent *event);
 static void append_events(Relation leaf, EbEvent *events, int n);
 
 void
@@ -167,8 +170,32 @@ stamp_events(EbEvent *events, int n, FullTransactionId xid, TimestampTz at)
 		event->ingested_at = at;
 		if (event->time == EB_TIME_OF_CALL)
 			event->time = at;
+		if (has_id(event))
+			continue;
 		eb_uuid7_make(at, random[i % ID_BATCH], &event->id);
+		set_cause(event);
 	}
+}
+
+static bool
+has_id(const EbEvent *event)
+{
+	static const pg_uuid_t none;
+
+	return memcmp(&event->id, &none, sizeof(none)) != 0;
+}
+
+/* A new event comes of the one that is being delivered, if any. */
+static void
+set_cause(EbEvent *event)
+{
+	const EbCause *cause = eb_causation();
+
+	if (cause == NULL)
+		return;
+	event->causation_id = palloc(sizeof(pg_uuid_t));
+	*event->causation_id = cause->event_id;
+	event->hop_count = cause->hop_count + 1;
 }
 
 static void

@@ -23,8 +23,11 @@ extern void eb_put_check_writable(const char *command);
  * Appends events[0..n) in order as one call: sets xid, seq, ord, ingested_at
  * and id of each (and time, where it is EB_TIME_OF_CALL), inserts them into
  * the current leaf of the log and asks for the router to be woken at commit.
- * The caller has validated the entries and checked the rights. Errors: no
- * leaf fits the time (55000), standby or read-only transaction (25006).
+ * The caller has validated the entries and checked the rights. What is put
+ * while another event is delivered comes of it: causation_id and hop_count are
+ * set (causation.c). An event that has an id is one that goes on to another
+ * bus: it keeps id, causation_id and hop_count. Errors: no leaf fits the time
+ * (55000), standby or read-only transaction (25006).
  */
 extern void eb_put_insert(EbEvent *events, int n);
 

@@ -1,17 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * target.c
- *		The kinds of targets that there are.
+ *		The kinds of targets that there are, and what they have in common.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 
+#include "causation.h"
 #include "target.h"
 
 static const EbTargetType *const target_types[] = {
+	&eb_target_bus,
+	&eb_target_function,
+	&eb_target_log,
+	&eb_target_notify,
 	&eb_target_table,
 };
 
@@ -34,4 +40,79 @@ eb_target_type_names(void)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
 						 target_types[i]->name);
 	return names.data;
+}
+
+/* --- what types have in common --------------------------------------------- */
+
+Jsonb *
+eb_delivery_json(const EbDelivery *item)
+{
+	return eb_event_envelope(&item->event);
+}
+
+char *
+eb_delivery_text(const EbDelivery *item)
+{
+	Jsonb	   *json = eb_delivery_json(item);
+
+	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
+char *
+eb_delivery_id(const EbDelivery *item)
+{
+	if (item->redrive > 0)
+		return psprintf("%d-" INT64_FORMAT "-%d", item->generation,
+						item->delivery_seq, item->redrive);
+	return psprintf("%d-" INT64_FORMAT, item->generation, item->delivery_seq);
+}
+
+void
+eb_target_set_cause(const EbDelivery *items, int n)
+{
+	EbCause		cause = {.event_id = items[0].event.id};
+
+	for (int i = 0; i < n; i++)
+		cause.hop_count = Max(cause.hop_count, items[i].event.hop_count);
+	eb_causation_set(&cause);
+}
+
+void
+eb_target_no_parameters(const char *type, Jsonb *parameters)
+{
+	JsonbIterator *it = JsonbIteratorInit(&parameters->root);
+	JsonbIteratorToken token;
+	JsonbValue	v;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unrecognized parameter \"%.*s\" for a target of type \"%s\"",
+							v.val.string.len, v.val.string.val, type),
+					 errhint("It has no parameters but those of all types.")));
+	}
+}
+
+void
+eb_target_need_resource(const char *type, const char *resource,
+						const char *what)
+{
+	if (resource == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a target of type \"%s\" needs a resource", type),
+				 errhint("Name %s.", what)));
+}
+
+void
+eb_target_lower_rights(Oid owner)
+{
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	if (superuser_arg(userid) && !superuser_arg(owner))
+		SetUserIdAndSecContext(owner, sec_context);
 }

@@ -76,6 +76,50 @@ extern const EbTargetType *eb_target_type(const char *name);
 /* The names of all types, for messages. In CurrentMemoryContext. */
 extern char *eb_target_type_names(void);
 
+/* --- what types have in common --- */
+
+/*
+ * What the target is sent of an event: as jsonb, and as text. In
+ * CurrentMemoryContext.
+ */
+extern Jsonb *eb_delivery_json(const EbDelivery *item);
+extern char *eb_delivery_text(const EbDelivery *item);
+
+/*
+ * The id of a delivery: the same at each attempt, of no other one in this
+ * database. In CurrentMemoryContext.
+ */
+extern char *eb_delivery_id(const EbDelivery *item);
+
+/* items[0..n) are delivered now: what is put meanwhile comes of them. */
+extern void eb_target_set_cause(const EbDelivery *items, int n);
+
+/*
+ * Raises an error (22023) where parameters of a target, those of all types
+ * aside, are not empty: for a type that has none.
+ */
+extern void eb_target_no_parameters(const char *type, Jsonb *parameters);
+
+/*
+ * Raises an error (22004) where resource is NULL. what says what it should be,
+ * as in "the table that takes the events".
+ */
+extern void eb_target_need_resource(const char *type, const char *resource,
+									const char *what);
+
+/*
+ * Whoever owns an object with code of its own (a table with triggers, a
+ * function) acts with the rights of those who use it. A rule of a superuser
+ * must not make a superuser of the owner: where the current user is one and
+ * role owner is not, it becomes the current user. attempt.c changes back. (In
+ * the same spirit logical replication applies changes since PostgreSQL 16.)
+ */
+extern void eb_target_lower_rights(Oid owner);
+
+extern const EbTargetType eb_target_bus;
+extern const EbTargetType eb_target_function;
+extern const EbTargetType eb_target_log;
+extern const EbTargetType eb_target_notify;
 extern const EbTargetType eb_target_table;
 
 #endif							/* EB_TARGET_H */

@@ -79,7 +79,6 @@ static bool ignores_conflicts(Jsonb *parameters);
 static RangeVar *parse_name(const char *resource);
 static Relation open_table(RangeVar *name, LOCKMODE lockmode, bool nowait);
 pg_noreturn static void missing_error(const RangeVar *name, bool delivering);
-static void lower_rights(Relation rel);
 static TableEntry *current_entry(const EbTarget *target, Relation rel);
 static void create_entries(void);
 static void fill_entry(TableEntry *entry, const EbTarget *target,
@@ -174,12 +173,8 @@ parse_name(const char *resource)
 {
 	List	   *names;
 
-	if (resource == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a target of type \"%s\" needs a resource",
-						TARGET_TYPE_NAME),
-				 errhint("Name the table that takes the events.")));
+	eb_target_need_resource(TARGET_TYPE_NAME, resource,
+							"the table that takes the events");
 	names = textToQualifiedNameList(cstring_to_text(resource));
 	return makeRangeVarFromNameList(names);
 }
@@ -215,24 +210,6 @@ missing_error(const RangeVar *name, bool delivering)
 }
 
 /*
- * Whoever owns a table can have code run by those who write to it. A rule of
- * a superuser must not make a superuser of the owner: then the owner's own
- * rights are used, which include all that the superuser has on the table. (In
- * the same spirit logical replication applies changes since PostgreSQL 16.)
- */
-static void
-lower_rights(Relation rel)
-{
-	Oid			owner = rel->rd_rel->relowner;
-	Oid			userid;
-	int			sec_context;
-
-	GetUserIdAndSecContext(&userid, &sec_context);
-	if (superuser_arg(userid) && !superuser_arg(owner))
-		SetUserIdAndSecContext(owner, sec_context);
-}
-
-/*
  * Inserts items into the target's table; see target.h. Nothing of target is
  * used once user code may have run, since that can invalidate it.
  */
@@ -246,7 +223,9 @@ deliver(EbTargetRun *run)
 	EbTableSource source;
 
 	rel = open_table(parse_name(target->resource), RowExclusiveLock, true);
-	lower_rights(rel);
+
+	/* its own rights include all that a superuser has on the table */
+	eb_target_lower_rights(rel->rd_rel->relowner);
 	entry = current_entry(target, rel);
 	eb_table_check_rights(rel, entry->map, GetUserId());
 	eb_table_source_init(&source, entry->map, target->rule, run->items, n);
