@@ -171,7 +171,7 @@ CREATE TABLE fired (n int, depth int);
 CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO tf.fired VALUES (NEW.n, pg_trigger_depth()); RETURN NULL; END$$;
 CREATE CONSTRAINT TRIGGER fire AFTER INSERT ON child DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fire();
 CREATE FUNCTION add_child(event jsonb) RETURNS void LANGUAGE sql AS $$INSERT INTO tf.child VALUES ((event->'detail'->>'n')::int)$$;
-SELECT eb_put_target('all', 'a', 'function', 'add_child', event_bus => 'tf');
+SELECT eb_put_target('all', 'a', 'function', 'add_child', event_bus => 'tf', maximum_retry_attempts => 0);
 SELECT say('a child without a parent');
 SELECT eb_wait_until_delivered('30 s');
 TABLE child;
@@ -183,7 +183,7 @@ SELECT eb_remove_target('all', 'a', 'tf');
 TRUNCATE got;
 SELECT eb_disable_rule('all', 'tf');
 SELECT eb_put_rule('some', '{"source":["tf.many"]}', event_bus => 'tf') IS NOT NULL AS put;
-SELECT eb_put_target('some', 'default', 'function', 'take_many', event_bus => 'tf');
+SELECT eb_put_target('some', 'default', 'function', 'take_many', event_bus => 'tf', maximum_retry_attempts => 0);
 SELECT eb_put_target('some', 'seven', 'function', 'take_many_context', event_bus => 'tf', max_batch_size => 7);
 SELECT eb_put_events(jsonb_agg(jsonb_build_object('Source', 'tf.many', 'DetailType', 't', 'EventBusName', 'tf', 'Detail', jsonb_build_object('n', n))))
 	->'FailedEntryCount' FROM generate_series(1, 250) n;

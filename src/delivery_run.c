@@ -389,5 +389,9 @@ eb_batch_run(EbBatch *batch)
 			run_delivered(batch, done);
 		else
 			run_failed(batch, &run, verdict, error);
+
+		/* what is done has taken long enough for one transaction */
+		if (verdict == EB_DELIVERED && done < run.n)
+			break;
 	}
 }
