@@ -52,6 +52,7 @@
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -277,7 +278,11 @@ tell_workers(Node *command)
 			break;
 		case T_AlterExtensionStmt:
 			if (updates_our_extension(command))
+			{
+				/* the update may touch no table: see worker.c */
+				CacheInvalidateRelcacheByRelid(ExtensionRelationId);
 				eb_wake_at_commit();
+			}
 			break;
 		default:
 			break;

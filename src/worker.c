@@ -21,7 +21,12 @@
  * Each transaction begins with a share lock on the extension object. DROP
  * EXTENSION wants that lock exclusively before it touches any member, so it
  * waits for the transactions that run, and those that begin wait for it while
- * they hold nothing else. Then they find the extension gone, and leave.
+ * they hold nothing else. Then they find the extension gone, and leave. That it
+ * is there is looked up only when something can have changed: its drop, by
+ * whatever command, drops its tables and so invalidates relcache entries; its
+ * update does so on purpose (utility.c); and who gets the lock has taken in the
+ * invalidations of those who had it. Somebody may have changed pg_extension by
+ * hand, which invalidates nothing: so an idle worker looks, and a reload helps.
  *
  * An error that escapes ends the process. leave_place() counts failures and
  * says when the next may be started: 1 s, 2 s, 4 s ... 60 s; a minute of work
@@ -57,6 +62,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -126,6 +132,7 @@ static EbWorkerSlot *place = NULL;
 static volatile EbLeaveReason leave_reason = EB_LEAVE_FAILED;
 static Oid	extension = InvalidOid;
 static char extension_version[MAX_VERSION_LENGTH];
+static bool extension_checked = false;	/* it is there, of that version */
 static MemoryContext turn_context = NULL;
 
 EbDatabase *
@@ -473,10 +480,18 @@ lock_out_other_routers(void)
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 }
 
+/* Relcache callback: any change of any table has the extension looked up. */
+static void
+doubt_extension(Datum arg, Oid relid)
+{
+	extension_checked = false;
+}
+
 /* Remembers which extension this is; leaves when there is none. */
 static void
 open_extension(void)
 {
+	CacheRegisterRelcacheCallback(doubt_extension, (Datum) 0);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	extension = find_extension(extension_version);
@@ -548,21 +563,31 @@ eb_worker_start(void)
 
 /* ---- the bracket ---- */
 
-void
-eb_worker_begin(void)
+/* Leaves when the extension is gone, or is another one, or another version. */
+static void
+check_extension(void)
 {
 	char		version[MAX_VERSION_LENGTH];
 	Oid			found;
 
-	pgstat_report_activity(STATE_RUNNING, MyBgworkerEntry->bgw_type);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	/* an invalidation that arrives meanwhile counts for the next time */
+	extension_checked = true;
 	found = find_extension(version);
 	if (!OidIsValid(found))
 		eb_worker_leave(EB_LEAVE_ABSENT);
 	if (found != extension || strcmp(version, extension_version) != 0)
 		eb_worker_leave(EB_LEAVE_CHANGED);
+}
+
+void
+eb_worker_begin(void)
+{
+	pgstat_report_activity(STATE_RUNNING, MyBgworkerEntry->bgw_type);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (!extension_checked)
+		check_extension();
 }
 
 void
@@ -591,6 +616,7 @@ eb_worker_next(void)
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
+		extension_checked = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
 	MemoryContextSwitchTo(turn_context);
@@ -633,7 +659,10 @@ eb_worker_wait(long milliseconds)
 	if (events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
 	else
+	{
 		pgstat_report_stat(true);
+		extension_checked = false;
+	}
 	eb_worker_next();
 	return (events & WL_LATCH_SET) != 0;
 }
