@@ -146,8 +146,8 @@ eventbus_unrouted(PG_FUNCTION_ARGS)
 		if (cursor.next_snapshot == NULL)
 			cursor.last_seq = cursor.last_ord = 0;
 		cursor.next_snapshot = eb_xid_snapshot_from(snapshot);
-		eb_log_collect(&cursor, snapshot, MAX_UNROUTED, keep_oldest, &oldest,
-					   &refs);
+		eb_log_collect(&cursor, snapshot, DT_NOEND, MAX_UNROUTED, keep_oldest,
+					   &oldest, &refs);
 	}
 	PopActiveSnapshot();
 	UnregisterSnapshot(snapshot);

@@ -88,8 +88,8 @@ sort_refs(EbEventRefs *refs)
 }
 
 void
-eb_log_collect(const EbCursor *cursor, Snapshot snapshot, int limit,
-			   EbEventFound found, void *arg, EbEventRefs *refs)
+eb_log_collect(const EbCursor *cursor, Snapshot snapshot, TimestampTz until,
+			   int limit, EbEventFound found, void *arg, EbEventRefs *refs)
 {
 	Collector	c = {cursor, snapshot, limit, found, arg, refs};
 	const EbLeafArray *array = eb_leaves(cursor->generation, EB_LOG_EVENTS);
@@ -104,7 +104,7 @@ eb_log_collect(const EbCursor *cursor, Snapshot snapshot, int limit,
 
 	/* opening a leaf may make the array stale */
 	memcpy(leaves, array->leaves, sizeof(EbLeaf) * nleaves);
-	for (int i = 0; i < nleaves; i++)
+	for (int i = 0; i < nleaves && leaves[i].range_start <= until; i++)
 		if (!leaves[i].sealed)
 			collect_leaf(&c, &leaves[i]);
 	pfree(leaves);

@@ -41,11 +41,12 @@ typedef void (*EbEventFound) (EbEventRef *ref, TupleTableSlot *slot,
  * drain (next_snapshot is set) and that come after (last_seq, last_ord), as
  * far as the snapshot sees them. No more than limit of them are kept: the
  * least, with truncated set. found may be NULL. refs->refs is allocated in
- * CurrentMemoryContext.
+ * CurrentMemoryContext. The caller knows that there are none in leaves that
+ * begin after until; DT_NOEND: does not know.
  */
 extern void eb_log_collect(const EbCursor *cursor, Snapshot snapshot,
-						   int limit, EbEventFound found, void *arg,
-						   EbEventRefs *refs);
+						   TimestampTz until, int limit, EbEventFound found,
+						   void *arg, EbEventRefs *refs);
 
 /* --- single events --- */
 

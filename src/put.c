@@ -54,12 +54,16 @@
 /* How many ids are made from one call for random bytes. */
 #define ID_BATCH	128
 
+/* How far ahead of its events a call tells the router of them. */
+#define TOLD_AHEAD	(5 * USECS_PER_MINUTE)
+
 /* How long to wait for the worker to make a leaf, and between two looks. */
 #define LEAF_TIMEOUT_MS	2000
 #define LEAF_POLL_MS	10
 
 static Relation open_leaf(TimestampTz *at);
 static bool wait_for_leaf(TimestampTz since);
+static void say_put_until(TimestampTz at);
 static void stamp_events(EbEvent *events, int n, FullTransactionId xid,
 						 TimestampTz at);
 static bool has_id(const EbEvent *event);
@@ -87,6 +91,7 @@ eb_put_insert(EbEvent *events, int n)
 	/* the xid before the clock: see above */
 	xid = GetTopFullTransactionId();
 	leaf = open_leaf(&at);
+	say_put_until(at);
 	stamp_events(events, n, xid, at);
 	append_events(leaf, events, n);
 	table_close(leaf, NoLock);
@@ -143,6 +148,26 @@ wait_for_leaf(TimestampTz since)
 	CHECK_FOR_INTERRUPTS();
 	AcceptInvalidationMessages();
 	return true;
+}
+
+/*
+ * Tells the router that there will be events of that time, so that it need not
+ * look into the leaves ahead (router.c). It is told of some minutes ahead, so
+ * that most calls have nothing to write.
+ */
+static void
+say_put_until(TimestampTz at)
+{
+	EbDatabase *db = eb_shmem_database(MyDatabaseId);
+	uint64		said;
+
+	if (db == NULL)
+		return;
+	said = pg_atomic_read_u64(&db->put_until);
+	while ((TimestampTz) said < at &&
+		   !pg_atomic_compare_exchange_u64(&db->put_until, &said,
+										   at + TOLD_AHEAD))
+		;
 }
 
 /* --- events ------------------------------------------------------------- */

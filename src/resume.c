@@ -143,8 +143,8 @@ route_difference(EbCursor *cursor)
 
 	do
 	{
-		eb_log_collect(cursor, GetActiveSnapshot(), MAX_COLLECTED, NULL, NULL,
-					   &refs);
+		eb_log_collect(cursor, GetActiveSnapshot(), DT_NOEND, MAX_COLLECTED,
+					   NULL, NULL, &refs);
 		append_deliveries(cursor, &refs);
 		pfree(refs.refs);
 	} while (refs.truncated);

@@ -30,6 +30,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -86,6 +87,7 @@ static RouterState router;
 
 static bool take_snapshot(Snapshot snapshot);
 static void collect(Snapshot snapshot);
+static TimestampTz put_until(void);
 static void match_found(EbEventRef *ref, TupleTableSlot *slot, void *arg);
 static void match(EbEventRef *ref, TupleTableSlot *slot);
 static int	append_deliveries(Snapshot snapshot, int32 **target_ids);
@@ -217,9 +219,30 @@ collect(Snapshot snapshot)
 	router.nmatches = 0;
 	router.room = 1024;
 	router.matches = palloc(router.room * sizeof(int32));
-	eb_log_collect(&router.cursor, snapshot, MAX_COLLECTED, match_found,
-				   NULL, &router.refs);
+	eb_log_collect(&router.cursor, snapshot, put_until(), MAX_COLLECTED,
+				   match_found, NULL, &router.refs);
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * The leaves made ahead need not be opened: each put tells in shared memory
+ * how late its events are, after it has its xid and before it writes them. But
+ * for one that took its xid before this process came; there may have been no
+ * place yet where to tell it, or a crash may have wiped it out. So until the
+ * last of those has ended before S1, all leaves are looked at. We took S2
+ * already, so we see what was told before the commits that it shows.
+ */
+static TimestampTz
+put_until(void)
+{
+	static uint64 first_xid = 0;
+	EbDatabase *database = eb_worker_database();
+
+	if (first_xid == 0)
+		first_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	if (router.cursor.last_snapshot->xmin < first_xid)
+		return DT_NOEND;
+	return (TimestampTz) pg_atomic_read_u64(&database->put_until);
 }
 
 /*

@@ -38,6 +38,7 @@ init_database(EbDatabase *db)
 {
 	pg_atomic_init_u32(&db->put_pending, 0);
 	pg_atomic_init_u32(&db->maintenance_wanted, 0);
+	pg_atomic_init_u64(&db->put_until, 0);
 	pg_atomic_init_u64(&db->route_wanted, 0);
 	pg_atomic_init_u64(&db->route_done, 0);
 	pg_atomic_init_u64(&db->delivery_seq, 0);
@@ -95,6 +96,7 @@ reset_database(EbDatabase *db)
 	memset(db->dispatchers, 0, sizeof(db->dispatchers));
 	pg_atomic_write_u32(&db->put_pending, 0);
 	pg_atomic_write_u32(&db->maintenance_wanted, 0);
+	pg_atomic_write_u64(&db->put_until, 0);
 	pg_atomic_write_u64(&db->route_wanted, 0);
 	pg_atomic_write_u64(&db->route_done, 0);
 	pg_atomic_write_u64(&db->delivery_seq, 0);

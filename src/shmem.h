@@ -78,6 +78,8 @@ typedef struct EbDatabase
 	pg_atomic_uint32 put_pending;	/* commits since the router last looked */
 	pg_atomic_uint32 maintenance_wanted;	/* leaves are missing: at once */
 	pg_atomic_uint64 route_wanted;	/* tickets of eb_wait_until_delivered() */
+	pg_atomic_uint64 put_until; /* who has put an event since the router came
+								 * has said a time not before the event's */
 
 	/* router */
 	pg_atomic_uint64 route_done;	/* ticket up to which all is routed */
