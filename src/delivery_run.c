@@ -278,7 +278,7 @@ next_is_delivered(EbBatch *batch)
 	item = batch->items[first];
 	batch->items[first] = batch->items[first + 1];
 	batch->items[first + 1] = item;
-	batch->done++;
+	pass(batch, 1);
 	return true;
 }
 
