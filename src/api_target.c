@@ -117,6 +117,7 @@ eb_target_put(const EbRuleRef *rule, const EbTargetInput *input)
 	spec.type = type->name;
 	spec.parameters = merge_parameters(input);
 	eb_target_options_read(spec.parameters, &options);
+	eb_transform_warn(eb_transform_compile(spec.id, spec.parameters));
 	spec.resource = type->validate(input->resource,
 								   eb_target_options_strip(spec.parameters),
 								   get_role_oid(rule->owner, false));

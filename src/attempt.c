@@ -73,6 +73,8 @@ eb_attempt(EbTargetRun *run, int *done, ErrorData **error)
 	}
 	PG_END_TRY();
 	MemoryContextDelete(scratch);
+	for (int i = 0; i < run->n; i++)
+		run->items[i].payload = NULL;	/* it went with the context */
 
 	/* advisory locks of a session, which this one ends for user code */
 	LockReleaseSession(USER_LOCKMETHOD);
@@ -114,6 +116,7 @@ deliver_as_owner(EbTargetRun *run)
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	eb_target_shape(run);
 	done = type->deliver(run);
 	PopActiveSnapshot();
 	SetUserIdAndSecContext(userid, sec_context);

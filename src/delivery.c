@@ -100,6 +100,8 @@ open_batch(EbBatch *batch)
 		return false;
 	}
 	eb_target_options_read(batch->target->parameters, &batch->options);
+	batch->transform = eb_transform_compile(batch->target->id,
+											batch->target->parameters);
 
 	/* retries and new events take turns */
 	lease->retried = !lease->retried;

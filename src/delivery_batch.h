@@ -35,6 +35,7 @@ typedef struct EbBatch
 	EbLease    *lease;
 	const EbTarget *target;
 	EbTargetOptions options;
+	EbTransform *transform;		/* NULL: none */
 	EbPosition	position;
 	EbDelivery *items;
 	EbRetryRow *retries;		/* of the items, NULL: they are new */

@@ -191,6 +191,7 @@ read_row(HeapTuple tuple, TupleTableSlot *slot, EbDelivery *item,
 	item->redrive = DatumGetInt32(values[RETRY_REDRIVE - 1]);
 	item->accepted_at = DatumGetTimestampTz(values[RETRY_ACCEPTED_AT - 1]);
 	item->attempt = DatumGetInt32(values[RETRY_ATTEMPTS - 1]) + 1;
+	item->payload = NULL;
 	row->first_attempt_at = isnull[RETRY_FIRST_ATTEMPT_AT - 1] ? 0 :
 		DatumGetTimestampTz(values[RETRY_FIRST_ATTEMPT_AT - 1]);
 	row->first_error = isnull[RETRY_FIRST_ERROR - 1] ? NULL :

@@ -247,6 +247,7 @@ try_run(EbBatch *batch, int i, EbTargetRun *run, int *done, ErrorData **error)
 	CHECK_FOR_INTERRUPTS();
 	run->target = batch->target;
 	run->options = &batch->options;
+	run->transform = batch->transform;
 	run->items = &batch->items[i];
 	batch->attempts++;
 	return eb_attempt(run, done, error);

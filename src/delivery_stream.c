@@ -47,6 +47,7 @@ set_delivery(EbDelivery *delivery, TupleTableSlot *slot,
 	delivery->redrive = 0;
 	delivery->attempt = 1;
 	delivery->accepted_at = delivery->event.ingested_at;
+	delivery->payload = NULL;
 }
 
 /* Reads the events of deliveries into batch->items. */

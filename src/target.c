@@ -9,6 +9,7 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "causation.h"
 #include "target.h"
@@ -44,17 +45,52 @@ eb_target_type_names(void)
 
 /* --- what types have in common --------------------------------------------- */
 
+void
+eb_target_shape(EbTargetRun *run)
+{
+	if (run->transform == NULL)
+		return;
+	for (int i = 0; i < run->n; i++)
+	{
+		EbDelivery *item = &run->items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		run->at = i;
+		item->payload = palloc0(sizeof(EbPayload));
+		eb_transform_apply(run->transform, run->target->rule, &item->event,
+						   item->payload);
+	}
+	run->at = -1;
+}
+
 Jsonb *
 eb_delivery_json(const EbDelivery *item)
 {
-	return eb_event_envelope(&item->event);
+	JsonbValue	string;
+	text	   *text;
+	Jsonb	   *json;
+
+	if (item->payload == NULL)
+		return eb_event_envelope(&item->event);
+	json = eb_payload_json(item->payload);
+	if (json != NULL)
+		return json;
+	text = eb_payload_text(item->payload);
+
+	string.type = jbvString;
+	string.val.string.val = VARDATA_ANY(text);
+	string.val.string.len = VARSIZE_ANY_EXHDR(text);
+	return JsonbValueToJsonb(&string);
 }
 
 char *
 eb_delivery_text(const EbDelivery *item)
 {
-	Jsonb	   *json = eb_delivery_json(item);
+	Jsonb	   *json;
 
+	if (item->payload != NULL)
+		return text_to_cstring(eb_payload_text(item->payload));
+	json = eb_event_envelope(&item->event);
 	return JsonbToCString(NULL, &json->root, VARSIZE(json));
 }
 

@@ -14,6 +14,7 @@
 #include "catalog.h"
 #include "event_row.h"
 #include "target_options.h"
+#include "transform.h"
 
 /* One matched event on its way to a target. */
 typedef struct EbDelivery
@@ -24,6 +25,7 @@ typedef struct EbDelivery
 	int			attempt;		/* number of this attempt, from 1 */
 	TimestampTz accepted_at;	/* its age counts from then */
 	EbEvent		event;
+	EbPayload  *payload;		/* what is sent, NULL: the whole event */
 } EbDelivery;
 
 /* Some of them, to be delivered in order. */
@@ -31,6 +33,7 @@ typedef struct EbTargetRun
 {
 	const EbTarget *target;
 	const EbTargetOptions *options;
+	const EbTransform *transform;	/* NULL: events are sent as they are */
 	EbDelivery *items;
 	int			n;
 
@@ -79,8 +82,14 @@ extern char *eb_target_type_names(void);
 /* --- what types have in common --- */
 
 /*
- * What the target is sent of an event: as jsonb, and as text. In
- * CurrentMemoryContext.
+ * Makes what is sent of each item of a run, where its target has a transform;
+ * run->at says of which item an error is. In CurrentMemoryContext.
+ */
+extern void eb_target_shape(EbTargetRun *run);
+
+/*
+ * What the target is sent of an event: as jsonb (what a text template made is
+ * a JSON string), and as text. In CurrentMemoryContext.
  */
 extern Jsonb *eb_delivery_json(const EbDelivery *item);
 extern char *eb_delivery_text(const EbDelivery *item);

@@ -9,6 +9,9 @@
  * hop_count is one more, so that buses which send to one another in a circle
  * come to an end (eventbus.max_hops).
  *
+ * What an input transformer of the target makes of the event, an object, is its
+ * detail on the other bus.
+ *
  * It is put in the dispatcher's transaction, together with the position: once,
  * through any crash. No code of a user runs.
  *
@@ -28,6 +31,7 @@
 
 #include "catalog.h"
 #include "catalog_write.h"
+#include "errcodes.h"
 #include "put.h"
 #include "target.h"
 
@@ -58,6 +62,18 @@ validate(const char *resource, Jsonb *parameters, Oid owner)
 	return bus.name;
 }
 
+/* What an input transformer made of the event is the detail that it gets. */
+static Jsonb *
+as_detail(Jsonb *payload)
+{
+	if (!JB_ROOT_IS_OBJECT(payload))
+		ereport(ERROR,
+				(errcode(EB_ERRCODE_TRANSFORMATION),
+				 errmsg("an event bus takes a JSON object as the detail of an event"),
+				 errdetail("The input transformer of the target made something else.")));
+	return payload;
+}
+
 static int
 deliver(EbTargetRun *run)
 {
@@ -76,7 +92,13 @@ deliver(EbTargetRun *run)
 		events[i] = run->items[i].event;
 		events[i].bus_id = bus_id;
 		events[i].hop_count++;
+		if (run->items[i].payload != NULL)
+		{
+			run->at = i;
+			events[i].detail = as_detail(eb_delivery_json(&run->items[i]));
+		}
 	}
+	run->at = -1;
 	eb_put_insert(events, run->n);
 	return run->n;
 }
