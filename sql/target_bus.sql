@@ -25,7 +25,7 @@ SELECT eb_wait_until_delivered('30 s');
 SELECT eb_wait_until_delivered('30 s');
 -- the same event at each place, and how often it went on
 SELECT event_bus, detail, resources, trace_header, event_group_id, "time" = '2026-01-02T03:04:05Z' AS "time",
-	   causation_id, hop_count, dense_rank() OVER (ORDER BY id) AS id
+	   causation_id, hop_count, count(*) OVER (PARTITION BY id) AS "of this id"
 FROM eventbus.events WHERE event_bus LIKE 'tb-%' ORDER BY seq, ord;
 SELECT g.event_bus, g.detail, g.event = e.event AS same FROM tb_got g JOIN eventbus.events e USING (id, event_bus) ORDER BY 1, g.detail->'n';
 SELECT count(DISTINCT eb_get_event(id)) FROM eventbus.events WHERE event_bus LIKE 'tb-%';
