@@ -2,8 +2,9 @@
 \set VERBOSITY default
 SELECT eb_create_event_bus('maintenance') IS NOT NULL AS created;
 
--- made ahead: from one before now to eventbus.leaves_ahead after it
-SELECT parent, count(*) > current_setting('eventbus.leaves_ahead')::int AS enough,
+-- made ahead: from one before now to eventbus.leaves_ahead after it (of the
+-- delivery log, which only workers write to, fewer will do)
+SELECT parent, count(*) > CASE parent WHEN 'delivery_log' THEN 2 ELSE current_setting('eventbus.leaves_ahead')::int END AS enough,
 	   bool_or(range_start <= now() AND now() < range_end) AS covers_now
 FROM eventbus.leaves GROUP BY parent ORDER BY parent;
 
@@ -26,7 +27,7 @@ SELECT eb_run_maintenance() ->> 'leaves_made' AS made;
 SELECT c.relname, c.relkind, count(d.*) AS member
 FROM pg_class c
 LEFT JOIN pg_depend d ON d.objid = c.oid AND d.deptype = 'e'
-WHERE c.oid IN ('eventbus.event_log'::regclass, 'eventbus.deliveries'::regclass, 'eventbus.dead_letters'::regclass)
+WHERE c.oid IN ('eventbus.event_log'::regclass, 'eventbus.deliveries'::regclass, 'eventbus.dead_letter_log'::regclass, 'eventbus.delivery_log'::regclass)
 GROUP BY 1, 2 ORDER BY 1;
 SELECT count(*) AS members FROM eventbus.leaves l
 JOIN pg_depend d ON d.objid = ('eventbus.' || l.name)::regclass AND d.deptype = 'e';
@@ -37,7 +38,7 @@ SELECT count(*) AS on_parents FROM (
 	SELECT indrelid FROM pg_index UNION ALL
 	SELECT conrelid FROM pg_constraint WHERE contype <> 'n' UNION ALL
 	SELECT tgrelid FROM pg_trigger) o(relid)
-WHERE relid IN ('eventbus.event_log'::regclass, 'eventbus.deliveries'::regclass, 'eventbus.dead_letters'::regclass);
+WHERE relid IN ('eventbus.event_log'::regclass, 'eventbus.deliveries'::regclass, 'eventbus.dead_letter_log'::regclass, 'eventbus.delivery_log'::regclass);
 
 -- a hot leaf has one index, on xid
 SELECT pg_get_indexdef(i.indexrelid) ~ 'USING btree \(xid\)$' AS on_xid, count(*) OVER () AS indexes

@@ -30,11 +30,10 @@ SELECT count(*) AS for_public
   FROM pg_class c, aclexplode(c.relacl) a
   WHERE c.relnamespace = 'eventbus'::regnamespace AND a.grantee = 0;
 
--- base tables are read by none of them; dead letters are for admin and monitor
+-- base tables are read by none of them
 SELECT r.rolname, c.relname
   FROM pg_roles r, pg_class c
   WHERE r.rolname LIKE 'regress\_eb\_%' AND c.relnamespace = 'eventbus'::regnamespace AND c.relkind IN ('r', 'p', 'S')
-    AND NOT (c.relname = 'dead_letters' AND r.rolname NOT IN ('regress_eb_nobody', 'regress_eb_publisher'))
     AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER');
 
 -- nobody

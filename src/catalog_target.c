@@ -92,11 +92,13 @@ update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 
 	args[0] = eb_sql_int(DatumGetInt32(row.values[0]));
 	eb_sql_run("UPDATE eventbus.target_positions SET attempts = 0,"
-			   " state = 'ok', last_error = NULL, last_error_at = NULL"
+			   " state = 'ok', last_error = NULL, last_error_at = NULL,"
+			   " dead_lettered_at = NULL"
 			   " WHERE target_id OPERATOR(pg_catalog.=) $1", 1, args, NULL);
 	eb_sql_run("UPDATE eventbus.delivery_retries"
 			   " SET next_attempt_at = pg_catalog.clock_timestamp()"
 			   " WHERE target_id OPERATOR(pg_catalog.=) $1"
+			   " AND attempts OPERATOR(pg_catalog.>) 0"
 			   " AND next_attempt_at OPERATOR(pg_catalog.>)"
 			   " pg_catalog.clock_timestamp()", 1, args, NULL);
 	return true;

@@ -4,87 +4,139 @@
  *		Keeps events that a target could not take: eventbus.dead_letters.
  *
  * A dead letter is a copy: it outlives the event's partition, the target, the
- * rule and the bus, which it names by name.
+ * rule and the bus, which it names by name. It has all columns of the event,
+ * so that it can be redriven (redrive.c), and is never changed: that it was
+ * redriven or discarded is told by a row of eventbus.resolved_dead_letters.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/table.h"
+#include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "append.h"
 #include "dead_letter.h"
+#include "dead_letter_alert.h"
 #include "partition.h"
+#include "schema.h"
 
-/* columns of eventbus.dead_letters */
+/* columns of eventbus.dead_letter_log after those of the event */
 enum
 {
-	DEAD_LETTER_DEAD_LETTERED_AT = 1,
-	DEAD_LETTER_DELIVERY_SEQ,
-	DEAD_LETTER_GENERATION,
-	DEAD_LETTER_TARGET_ID,
-	DEAD_LETTER_ATTEMPTS,
-	DEAD_LETTER_EVENT_ID,
-	DEAD_LETTER_EVENT_BUS,
-	DEAD_LETTER_RULE,
-	DEAD_LETTER_TARGET,
-	DEAD_LETTER_ERROR_CODE,
-	DEAD_LETTER_SQLSTATE,
-	DEAD_LETTER_ERROR_MESSAGE,
-	DEAD_LETTER_ERROR_DETAIL,
-	DEAD_LETTER_EVENT
+	LETTER_ID = EB_EVENT_NCOLUMNS + 1,
+	LETTER_DEAD_LETTERED_AT,
+	LETTER_TARGET_ID,
+	LETTER_EVENT_BUS,
+	LETTER_RULE,
+	LETTER_TARGET,
+	LETTER_DELIVERY_GENERATION,
+	LETTER_DELIVERY_SEQ,
+	LETTER_REDRIVE,
+	LETTER_ACCEPTED_AT,
+	LETTER_ATTEMPTS,
+	LETTER_FIRST_ATTEMPT_AT,
+	LETTER_ERROR_CODE,
+	LETTER_EXHAUSTED_CONDITION,
+	LETTER_SQLSTATE,
+	LETTER_ERROR_MESSAGE,
+	LETTER_ERROR_DETAIL,
+	LETTER_FIRST_ERROR,
+	LETTER_INPUT
 };
 
-bool
-eb_dead_letter(const EbDeadLetter *letter)
+static void
+set_value(TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_values[column - 1] = value;
+	slot->tts_isnull[column - 1] = false;
+}
+
+/* NULL is null. */
+static void
+set_text(TupleTableSlot *slot, int column, const char *string)
+{
+	slot->tts_isnull[column - 1] = string == NULL;
+	if (string != NULL)
+		slot->tts_values[column - 1] = CStringGetTextDatum(string);
+}
+
+/* Which delivery it was, and how often it was tried. */
+static void
+set_delivery(TupleTableSlot *slot, const EbDeadLetter *letter, TimestampTz at)
 {
 	const EbTarget *target = letter->target;
 	const EbDelivery *item = letter->item;
-	const ErrorData *error = letter->error;
-	TimestampTz at = GetCurrentTimestamp();
-	Relation	leaf;
-	EbAppender *appender;
-	TupleTableSlot *slot;
-	Datum	   *values;
-	bool	   *isnull;
 
-	if (!letter->options->dead_letters)
-		return false;
-	leaf = eb_leaf_open_or_make(EB_LOG_DEAD_LETTERS, &at);
-	appender = eb_append_begin(leaf);
-	slot = eb_append_slot(appender);
-	values = slot->tts_values;
-	isnull = slot->tts_isnull;
-	memset(isnull, false, slot->tts_tupleDescriptor->natts);
-	values[DEAD_LETTER_DEAD_LETTERED_AT - 1] = TimestampTzGetDatum(at);
-	values[DEAD_LETTER_DELIVERY_SEQ - 1] = Int64GetDatum(item->delivery_seq);
-	values[DEAD_LETTER_GENERATION - 1] = Int32GetDatum(eb_generation());
-	values[DEAD_LETTER_TARGET_ID - 1] = Int32GetDatum(target->target_id);
-	values[DEAD_LETTER_ATTEMPTS - 1] = Int32GetDatum(item->attempt);
-	values[DEAD_LETTER_EVENT_ID - 1] = UUIDPGetDatum(&item->event.id);
-	values[DEAD_LETTER_EVENT_BUS - 1] =
-		CStringGetTextDatum(target->rule->bus_name);
-	values[DEAD_LETTER_RULE - 1] = CStringGetTextDatum(target->rule->name);
-	values[DEAD_LETTER_TARGET - 1] = CStringGetTextDatum(target->id);
-	values[DEAD_LETTER_ERROR_CODE - 1] =
-		CStringGetTextDatum(letter->error_code);
-	values[DEAD_LETTER_SQLSTATE - 1] =
-		CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
-	values[DEAD_LETTER_ERROR_MESSAGE - 1] =
-		CStringGetTextDatum(error->message ? error->message : "");
-	if (error->detail)
-		values[DEAD_LETTER_ERROR_DETAIL - 1] =
-			CStringGetTextDatum(error->detail);
-	else
-		isnull[DEAD_LETTER_ERROR_DETAIL - 1] = true;
-	values[DEAD_LETTER_EVENT - 1] =
-		JsonbPGetDatum(eb_event_envelope(&item->event));
+	set_value(slot, LETTER_TARGET_ID, Int32GetDatum(target->target_id));
+	set_text(slot, LETTER_EVENT_BUS, target->rule->bus_name);
+	set_text(slot, LETTER_RULE, target->rule->name);
+	set_text(slot, LETTER_TARGET, target->id);
+	set_value(slot, LETTER_DELIVERY_GENERATION,
+			  Int32GetDatum(item->generation));
+	set_value(slot, LETTER_DELIVERY_SEQ, Int64GetDatum(item->delivery_seq));
+	set_value(slot, LETTER_REDRIVE, Int32GetDatum(item->redrive));
+	set_value(slot, LETTER_ACCEPTED_AT,
+			  TimestampTzGetDatum(item->accepted_at));
+	set_value(slot, LETTER_ATTEMPTS, Int32GetDatum(item->attempt));
+	set_value(slot, LETTER_FIRST_ATTEMPT_AT,
+			  TimestampTzGetDatum(letter->first_attempt_at != 0 ?
+								  letter->first_attempt_at : at));
+}
+
+static void
+set_errors(TupleTableSlot *slot, const EbDeadLetter *letter)
+{
+	const ErrorData *error = letter->error;
+
+	set_text(slot, LETTER_ERROR_CODE, letter->error_code);
+	set_text(slot, LETTER_EXHAUSTED_CONDITION, letter->exhausted_condition);
+	set_text(slot, LETTER_SQLSTATE, unpack_sql_state(error->sqlerrcode));
+	set_text(slot, LETTER_ERROR_MESSAGE, error->message ? error->message : "");
+	set_text(slot, LETTER_ERROR_DETAIL, error->detail);
+	set_text(slot, LETTER_FIRST_ERROR, letter->first_error);
+}
+
+/* Appends the row; returns its number. */
+static int64
+append(const EbDeadLetter *letter, TimestampTz at)
+{
+	int64		id = nextval_internal(eb_relation_oid("dead_letter_id_seq"),
+									  false);
+	Relation	leaf = eb_leaf_open_or_make(EB_LOG_DEAD_LETTERS, &at);
+	EbAppender *appender = eb_append_begin(leaf);
+	TupleTableSlot *slot = eb_append_slot(appender);
+
+	eb_event_to_slot(&letter->item->event, eb_generation(), slot);
+	set_value(slot, LETTER_ID, Int64GetDatum(id));
+	set_value(slot, LETTER_DEAD_LETTERED_AT, TimestampTzGetDatum(at));
+	set_delivery(slot, letter, at);
+	set_errors(slot, letter);
+	slot->tts_isnull[LETTER_INPUT - 1] = letter->input == NULL;
+	slot->tts_values[LETTER_INPUT - 1] = PointerGetDatum(letter->input);
 	eb_append_row(appender, 0);
 	eb_append_end(appender);
 	table_close(leaf, NoLock);
+	return id;
+}
+
+bool
+eb_dead_letter(const EbDeadLetter *letter, EbPosition *position)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		id;
+
+	if (!letter->options->dead_letters)
+	{
+		position->dropped++;
+		return false;
+	}
+	id = append(letter, now);
+	eb_dead_letter_alert(letter, id, position->dead_lettered_at, now);
+	position->dead_lettered++;
+	position->dead_lettered_at = now;
 	return true;
 }

@@ -8,6 +8,7 @@
 #ifndef EB_DEAD_LETTER_H
 #define EB_DEAD_LETTER_H
 
+#include "position.h"
 #include "target.h"
 
 /* An event that is given up, and why. */
@@ -21,12 +22,14 @@ typedef struct EbDeadLetter
 	const char *exhausted_condition;	/* NULL: it was not worth a retry */
 	TimestampTz first_attempt_at;	/* 0: the only one was now */
 	const char *first_error;	/* NULL: it is error */
+	Jsonb	   *input;			/* what was to be sent, NULL: the event */
 } EbDeadLetter;
 
 /*
  * Stores a copy of the event with the reason, in this transaction, as the
- * extension. False where the target wants no dead letters: it is dropped.
+ * extension, and counts it in *position (in memory). False where the target
+ * wants no dead letters: it is dropped, which is counted, too.
  */
-extern bool eb_dead_letter(const EbDeadLetter *letter);
+extern bool eb_dead_letter(const EbDeadLetter *letter, EbPosition *position);
 
 #endif							/* EB_DEAD_LETTER_H */

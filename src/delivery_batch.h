@@ -42,6 +42,7 @@ typedef struct EbBatch
 	int			n;
 	int			done;			/* items that are behind us */
 	int			attempts;
+	TimestampTz attempted_at;	/* when the last one began */
 	List	   *held_groups;	/* of a FIFO target: text *, that were found
 								 * to wait for a retry */
 	bool		dirty;			/* the position is to be written */

@@ -35,6 +35,7 @@
 
 #include "dead_letter.h"
 #include "delivery_batch.h"
+#include "delivery_log.h"
 #include "errcodes.h"
 #include "guc.h"
 #include "retry_policy.h"
@@ -44,6 +45,24 @@
 
 /* a busy target that was tried so often may have only one bad event */
 #define MAX_BUSY		3
+
+/* --- the log of attempts ---------------------------------------------------- */
+
+/* The last attempt was of n events from item i on; error NULL: it went well. */
+static void
+log_attempt(EbBatch *batch, EbDeliveryRecord record, int i, int n,
+			const ErrorData *error)
+{
+	EbDeliveryCall call = {
+		.target = batch->target,
+		.options = &batch->options,
+		.started_at = batch->attempted_at,
+		.error = error,
+		.error_code = error ? eb_retry_error_code(error->sqlerrcode) : NULL
+	};
+
+	eb_delivery_log(&call, record, &batch->items[i], n);
+}
 
 /* --- what is behind us ------------------------------------------------------ */
 
@@ -74,6 +93,7 @@ run_delivered(EbBatch *batch, int n)
 	EbLease    *lease = batch->lease;
 	int			limit = eb_guc_dispatch_batch_size;
 
+	log_attempt(batch, EB_ATTEMPT_SUCCESS, batch->done, n, NULL);
 	if (batch->retries != NULL)
 		eb_batch_retries_done(batch, batch->done, n);
 	pass(batch, n);
@@ -124,8 +144,9 @@ give_up(EbBatch *batch, EbRetryDecision decision, const ErrorData *error)
 		letter.first_error = batch->retries[batch->done].first_error;
 		eb_batch_retries_done(batch, batch->done, 1);
 	}
-	if (eb_dead_letter(&letter))
-		batch->position.dead_lettered++;
+	log_attempt(batch, eb_dead_letter(&letter, &batch->position) ?
+				EB_INVOCATION_DLQ : EB_INVOCATION_FAILURE, batch->done, 1,
+				error);
 }
 
 /* Events that have become too old while their target could not take them. */
@@ -153,6 +174,8 @@ set_aside(EbBatch *batch, const ErrorData *error)
 
 	decision = eb_retry_decide(batch->target, &batch->options, item,
 							   error->sqlerrcode, &next);
+	log_attempt(batch, decision == EB_RETRY ? EB_ATTEMPT_RETRYABLE_FAILURE :
+				EB_ATTEMPT_PERMANENT_FAILURE, batch->done, 1, error);
 	if (decision == EB_RETRY)
 	{
 		eb_batch_retry_later(batch, batch->done, error, next);
@@ -250,6 +273,7 @@ try_run(EbBatch *batch, int i, EbTargetRun *run, int *done, ErrorData **error)
 	run->transform = batch->transform;
 	run->items = &batch->items[i];
 	batch->attempts++;
+	batch->attempted_at = GetCurrentTimestamp();
 	return eb_attempt(run, done, error);
 }
 
@@ -274,6 +298,7 @@ next_is_delivered(EbBatch *batch)
 	if (try_run(batch, first + 1, &run, &done, &error) != EB_DELIVERED)
 		return false;
 	batch->position.delivered++;
+	log_attempt(batch, EB_ATTEMPT_SUCCESS, first + 1, 1, NULL);
 
 	/* both will be behind us when this transaction commits */
 	item = batch->items[first];

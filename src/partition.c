@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * partition.c
- *		Generations and leaves of the log, the stream and the dead letters.
+ *		Generations and leaves of the log, the stream, the dead letters and
+ *		what is logged of deliveries.
  *
- * The three parents (eventbus.event_log, deliveries, dead_letters) are
+ * The parents (eventbus.event_log, deliveries, dead_letter_log, delivery_log) are
  * partitioned by LIST of generation, and each generation by RANGE of time:
  *
  *		event_log -> event_log_GEN -> event_log_GEN_20260131_0000, ...
@@ -79,8 +80,10 @@ const EbLogKind eb_log_kinds[EB_NLOGS] = {
 	"autovacuum_enabled = off, toast.autovacuum_enabled = off"},
 	[EB_LOG_DELIVERIES] = {"deliveries", "routed_at", "target_id, last_seq",
 	"autovacuum_enabled = off"},
-	[EB_LOG_DEAD_LETTERS] = {"dead_letters", "dead_lettered_at", "target_id",
-	"fillfactor = 100"},
+	[EB_LOG_DEAD_LETTERS] = {"dead_letter_log", "dead_lettered_at",
+	"target_id", "fillfactor = 100", {"dead_letter_id", "id"}},
+	[EB_LOG_ATTEMPTS] = {"delivery_log", "logged_at", "event_id",
+	"fillfactor = 100", .ahead = 1},
 };
 
 /* A generation that is of use: the current one, or one that was resumed. */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * partition.h
- *		Generations and leaves of the log, the stream and the dead letters.
+ *		Generations and leaves of the log, the stream, the dead letters and
+ *		what is logged of deliveries.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,10 +19,11 @@ typedef enum EbLog
 {
 	EB_LOG_EVENTS,				/* eventbus.event_log */
 	EB_LOG_DELIVERIES,			/* eventbus.deliveries */
-	EB_LOG_DEAD_LETTERS			/* eventbus.dead_letters */
+	EB_LOG_DEAD_LETTERS,		/* eventbus.dead_letter_log */
+	EB_LOG_ATTEMPTS				/* eventbus.delivery_log */
 } EbLog;
 
-#define EB_NLOGS	(EB_LOG_DEAD_LETTERS + 1)
+#define EB_NLOGS	(EB_LOG_ATTEMPTS + 1)
 
 /* A registered leaf. */
 typedef struct EbLeaf

@@ -226,8 +226,9 @@ make_leaves_of(EbLog log, TimestampTz now, bool dry_run)
 {
 	int64		width = leaf_width(log);
 	TimestampTz at = floor_to(now, width) - width;
-	TimestampTz until = floor_to(now, width) +
-		width * (eb_guc_leaves_ahead + 1);
+	int			ahead = eb_log_kinds[log].ahead > 0 ?
+		eb_log_kinds[log].ahead : eb_guc_leaves_ahead;
+	TimestampTz until = floor_to(now, width) + width * (ahead + 1);
 	int			made = 0;
 
 	while (at < until)
@@ -286,6 +287,10 @@ make_leaf(EbLog log, TimestampTz start, TimestampTz end)
 			   " INCLUDING STORAGE) WITH (%s)", name, kind->name, kind->with);
 	revoke_defaults(name);
 	eb_run_sql("CREATE INDEX ON eventbus.%s (%s)", name, kind->index_columns);
+	for (int i = 0; i < lengthof(kind->more_indexes); i++)
+		if (kind->more_indexes[i] != NULL)
+			eb_run_sql("CREATE INDEX ON eventbus.%s (%s)", name,
+					   kind->more_indexes[i]);
 	eb_run_sql("ALTER TABLE eventbus.%s ATTACH PARTITION eventbus.%s"
 			   " FOR VALUES FROM ('%s') TO ('%s')",
 			   eb_log_root(log, generation), name, start_text, end_text);
@@ -326,13 +331,13 @@ revoke_defaults(const char *table)
 
 /* --- times ---------------------------------------------------------------- */
 
-/* Width of a leaf in microseconds; dead letters go by the day at least. */
+/* Width of a leaf in microseconds; what is sparse goes by the day at least. */
 static int64
 leaf_width(EbLog log)
 {
 	int64		minutes = eb_guc_leaf_width;
 
-	if (log == EB_LOG_DEAD_LETTERS)
+	if (log == EB_LOG_DEAD_LETTERS || log == EB_LOG_ATTEMPTS)
 		minutes = Max(minutes, 24 * 60);
 	return minutes * SECS_PER_MINUTE * USECS_PER_SEC;
 }

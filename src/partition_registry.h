@@ -15,8 +15,11 @@ typedef struct EbLogKind
 {
 	const char *name;			/* parent table */
 	const char *time_column;	/* what leaves are divided by */
-	const char *index_columns;	/* the one index of a leaf */
+	const char *index_columns;	/* the first index of a leaf */
 	const char *with;			/* its storage parameters */
+	const char *more_indexes[2];	/* columns of others, NULL: none */
+	int			ahead;			/* leaves made ahead where workers alone write
+								 * to it, 0: eventbus.leaves_ahead */
 } EbLogKind;
 
 extern const EbLogKind eb_log_kinds[EB_NLOGS];

@@ -36,7 +36,9 @@ enum
 	POSITION_ATTEMPTS,
 	POSITION_STATE,
 	POSITION_LAST_ERROR,
-	POSITION_LAST_ERROR_AT
+	POSITION_LAST_ERROR_AT,
+	POSITION_DROPPED,
+	POSITION_DEAD_LETTERED_AT
 };
 
 static const char *const state_names[] = {
@@ -97,6 +99,9 @@ eb_position_read(int32 generation, int32 target_id, ItemPointer tid,
 			TextDatumGetCString(values[POSITION_LAST_ERROR - 1]);
 		position->last_error_at = isnull[POSITION_LAST_ERROR_AT - 1] ? 0 :
 			DatumGetTimestampTz(values[POSITION_LAST_ERROR_AT - 1]);
+		position->dropped = DatumGetInt64(values[POSITION_DROPPED - 1]);
+		position->dead_lettered_at = isnull[POSITION_DEAD_LETTERED_AT - 1] ?
+			0 : DatumGetTimestampTz(values[POSITION_DEAD_LETTERED_AT - 1]);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
@@ -153,6 +158,10 @@ store_row(const EbPosition *position, TupleTableSlot *slot)
 	else
 		isnull[POSITION_LAST_ERROR - 1] =
 			isnull[POSITION_LAST_ERROR_AT - 1] = true;
+	values[POSITION_DROPPED - 1] = Int64GetDatum(position->dropped);
+	values[POSITION_DEAD_LETTERED_AT - 1] =
+		TimestampTzGetDatum(position->dead_lettered_at);
+	isnull[POSITION_DEAD_LETTERED_AT - 1] = position->dead_lettered_at == 0;
 	ExecStoreVirtualTuple(slot);
 }
 

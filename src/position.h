@@ -30,7 +30,9 @@ typedef struct EbPosition
 	int32		target_id;
 	int64		position;		/* last delivery number done */
 	int64		delivered;		/* events delivered so far */
-	int64		dead_lettered;	/* events given up so far */
+	int64		dead_lettered;	/* events that became dead letters */
+	int64		dropped;		/* those given up without a dead letter */
+	TimestampTz dead_lettered_at;	/* the last time, 0: not yet */
 	int32		attempts;		/* failed in a row */
 	EbTargetState state;
 	char	   *last_error;		/* NULL: none yet */

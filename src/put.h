@@ -10,6 +10,9 @@
 
 #include "event_row.h"
 
+/* The source of events that the extension itself puts; publishers cannot. */
+#define EB_OWN_SOURCE		"eventbus"
+
 /* An event whose time is this gets that of the call. */
 #define EB_TIME_OF_CALL		DT_NOBEGIN
 

@@ -12,7 +12,8 @@
  *	2. Source, DetailType, Detail are there and not empty;
  *	3. lengths of the other members, then the size of the whole entry;
  *	4. Detail is (or holds) a JSON object that jsonb can hold: MalformedDetail;
- *	5. Source does not begin with "aws.": NotAuthorizedForSourceException;
+ *	5. Source does not begin with "aws." and is not "eventbus", which the
+ *	   extension's own events have: NotAuthorizedForSourceException;
  *	6. the bus exists: ResourceNotFoundException.
  *
  * 2, 4 and 5, and their texts, are EventBridge's. It answers 1 and 3 with a
@@ -355,6 +356,17 @@ eb_put_entry_set_resources(EbPutEntry *entry, ArrayType *resources,
 
 /* --- checking ----------------------------------------------------------- */
 
+static bool
+is_reserved_source(const EbEntryString *source)
+{
+	const int	prefix_len = strlen(RESERVED_SOURCE_PREFIX);
+
+	return (source->len >= prefix_len &&
+			memcmp(source->data, RESERVED_SOURCE_PREFIX, prefix_len) == 0) ||
+		(source->len == strlen(EB_OWN_SOURCE) &&
+		 memcmp(source->data, EB_OWN_SOURCE, source->len) == 0);
+}
+
 bool
 eb_put_entry_check(const EbPutEntry *entry, EbEvent *event, EbPutError *error)
 {
@@ -372,9 +384,7 @@ eb_put_entry_check(const EbPutEntry *entry, EbEvent *event, EbPutError *error)
 	event->detail = make_detail(entry);
 	if (event->detail == NULL)
 		return fail(error, EB_PUT_MALFORMED_DETAIL, "Detail is malformed.");
-	if (entry->source.len >= strlen(RESERVED_SOURCE_PREFIX) &&
-		memcmp(entry->source.data, RESERVED_SOURCE_PREFIX,
-			   strlen(RESERVED_SOURCE_PREFIX)) == 0)
+	if (is_reserved_source(&entry->source))
 		return fail(error, EB_PUT_NOT_AUTHORIZED_FOR_SOURCE,
 					"Not authorized for the source.");
 

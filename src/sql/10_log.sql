@@ -1,8 +1,8 @@
 -- The log and the delivery stream.
 --
--- Three partitioned parents hold everything that is appended: events,
--- deliveries, dead letters. Each is partitioned twice: by LIST of generation,
--- then by RANGE of time. A generation is one life of the log in one cluster:
+-- Partitioned parents hold everything that is appended: events, deliveries,
+-- dead letters, what is logged of deliveries. Each is partitioned twice: by
+-- LIST of generation, then by RANGE of time. A generation is one life of the log in one cluster:
 -- CREATE EXTENSION starts one, so a log that a dump brought along keeps its
 -- own subtree and never collides with the leaves that this cluster makes.
 -- Only the top parents are members of the extension; they carry no index, key
@@ -54,30 +54,12 @@ CREATE TABLE eventbus.deliveries (
 ALTER TABLE eventbus.deliveries ALTER COLUMN refs SET STORAGE PLAIN;
 COMMENT ON TABLE eventbus.deliveries IS 'delivery stream: packed references to matched events, appended by the router';
 
-CREATE TABLE eventbus.dead_letters (
-	dead_lettered_at	timestamptz NOT NULL,
-	delivery_seq		bigint NOT NULL,
-	generation			int NOT NULL,
-	target_id			int NOT NULL,
-	attempts			int NOT NULL,
-	event_id			uuid NOT NULL,
-	event_bus			text NOT NULL,
-	rule				text NOT NULL,
-	target				text NOT NULL,
-	error_code			text NOT NULL,
-	sqlstate			text,
-	error_message		text NOT NULL,
-	error_detail		text,
-	event				jsonb NOT NULL			-- the whole envelope
-) PARTITION BY LIST (generation);
-COMMENT ON TABLE eventbus.dead_letters IS 'events that a target could not take, with the reason';
-
 -- Leaves that this cluster made, one row each.
 CREATE SEQUENCE eventbus.leaf_id_seq AS int;
 COMMENT ON SEQUENCE eventbus.leaf_id_seq IS 'numbers of leaves';
 CREATE TABLE eventbus.leaves (
 	leaf_id				int NOT NULL DEFAULT pg_catalog.nextval('eventbus.leaf_id_seq'),
-	parent				text NOT NULL,			-- event_log, deliveries, dead_letters
+	parent				text NOT NULL,			-- event_log, deliveries, dead_letter_log ...
 	generation			int NOT NULL,
 	name				text NOT NULL UNIQUE,	-- table in schema eventbus
 	range_start			timestamptz NOT NULL,
@@ -87,7 +69,7 @@ CREATE TABLE eventbus.leaves (
 	frozen_at			timestamptz,			-- VACUUM (FREEZE) after the seal
 	PRIMARY KEY (generation, leaf_id)
 );
-COMMENT ON TABLE eventbus.leaves IS 'partitions of event_log, deliveries and dead_letters by time';
+COMMENT ON TABLE eventbus.leaves IS 'partitions by time of event_log, deliveries, dead_letter_log and delivery_log';
 
 CREATE SEQUENCE eventbus.put_seq CACHE 1;
 COMMENT ON SEQUENCE eventbus.put_seq IS 'order of put calls';
@@ -114,7 +96,9 @@ CREATE TABLE eventbus.target_positions (
 	attempts			int NOT NULL,			-- failed in a row, 0 when well
 	state				text NOT NULL,			-- ok, failed
 	last_error			text,
-	last_error_at		timestamptz
+	last_error_at		timestamptz,
+	dropped				bigint NOT NULL DEFAULT 0,	-- given up without a dead letter
+	dead_lettered_at	timestamptz				-- the last time; null: not since it was put
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE eventbus.target_positions IS 'how far each target has got in the delivery stream';
 

@@ -44,6 +44,11 @@ CREATE VIEW eventbus.targets AS
 		   (SELECT pg_catalog.count(*) FROM eventbus.delivery_retries d
 			WHERE d.target_id OPERATOR(pg_catalog.=) t.target_id) AS to_retry,
 		   p.dead_lettered,
+		   (SELECT pg_catalog.count(*) FROM eventbus.dead_letter_log d
+			WHERE d.target_id OPERATOR(pg_catalog.=) t.target_id) OPERATOR(pg_catalog.-)
+		   (SELECT pg_catalog.count(*) FROM eventbus.resolved_dead_letters d
+			WHERE d.target_id OPERATOR(pg_catalog.=) t.target_id) AS dead_letters,
+		   p.dropped,
 		   p.last_error,
 		   p.last_error_at,
 		   t.created_at

@@ -109,7 +109,9 @@ CREATE VIEW eventbus.status AS
 				ELSE 'delivering' END,
 		   b.deliveries, CASE WHEN b.oldest IS NOT NULL THEN
 		   GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.oldest, '0'::pg_catalog.interval) END,
-		   pg_catalog.format('%s delivered, %s to retry, %s dead letters', t.delivered, t.to_retry, t.dead_lettered),
+		   pg_catalog.format('%s delivered, %s to retry, %s dead letters%s', t.delivered, t.to_retry, t.dead_letters,
+							 CASE WHEN t.dropped OPERATOR(pg_catalog.>) 0
+								  THEN pg_catalog.format(', %s dropped', t.dropped) END),
 		   t.last_error, t.last_error_at
 	FROM eventbus.targets t
 	CROSS JOIN LATERAL eventbus.backlog(t.target_id, t.position) b
@@ -128,5 +130,5 @@ CREATE VIEW eventbus.status AS
 	FROM eventbus.pinned_leaves p;
 COMMENT ON VIEW eventbus.status IS 'workers, what waits to be routed and delivered, what holds partitions, last errors';
 
-GRANT SELECT ON eventbus.status, eventbus.pinned_leaves, eventbus.dead_letters
+GRANT SELECT ON eventbus.status, eventbus.pinned_leaves
 	TO eventbus_admin, eventbus_monitor;

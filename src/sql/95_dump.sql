@@ -11,5 +11,7 @@ SELECT pg_catalog.pg_extension_config_dump('eventbus.bus_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.rule', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.rule_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.delivery_retries', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.dead_letter_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.resolved_dead_letters', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target_id_seq', '');
