@@ -40,14 +40,18 @@ typedef struct Request
 	int			nerrors;
 	EbEvent    *events;			/* of the good entries, in order */
 	int			nevents;
+	bool		has_ids;		/* some have a deduplication id */
+	bool	   *duplicates;		/* of those events; NULL if not has_ids */
 } Request;
 
 static bool reports_errors(FunctionCallInfo fcinfo, int argno);
 static void check_request(Jsonb *entries);
 static Request *read_request(Jsonb *entries);
 static void raise_errors(const Request *request);
+static void put(Request *request);
 static Jsonb *make_result(const Request *request);
-static void set_event_id(JsonbValue *answer, const EbEvent *event);
+static void set_event_id(JsonbValue *answer, const EbEvent *event,
+						 bool duplicate);
 static void set_error(JsonbValue *answer, const EbPutError *error);
 static void set_object(JsonbValue *value, JsonbPair *members, int nmembers);
 static void set_string(JsonbValue *value, const char *string);
@@ -85,8 +89,7 @@ eventbus_put_events(PG_FUNCTION_ARGS)
 	request = read_request(entries);
 	if (request->nerrors > 0 && !report)
 		raise_errors(request);
-	eb_put_insert(request->events, request->nevents);
-
+	put(request);
 	result = make_result(request);
 
 	/* the answer outlives the rest */
@@ -152,7 +155,11 @@ read_request(Jsonb *entries)
 		if (eb_put_entry_read(&value, &entry, error) &&
 			eb_put_entry_check(&entry, &request->events[request->nevents],
 							   error))
+		{
+			if (entry.deduplication_id.data != NULL)
+				request->has_ids = true;
 			request->nevents++;
+		}
 		else
 			request->nerrors++;
 		request->nentries++;
@@ -193,6 +200,20 @@ raise_errors(const Request *request)
 			 errhint("To put the good entries and have the bad ones reported, use on_error => 'report'.")));
 }
 
+static void
+put(Request *request)
+{
+	if (!request->has_ids)
+		eb_put_insert(request->events, request->nevents);
+	else
+	{
+		request->duplicates = allocate_array(request->nevents, sizeof(bool));
+		memset(request->duplicates, false, request->nevents * sizeof(bool));
+		eb_put_insert_once(request->events, request->nevents,
+						   request->duplicates);
+	}
+}
+
 /*
  * The result of PutEvents: an answer to each entry, in order. It is laid out
  * as the tree that pushJsonbValue() would make piece by piece, with keys in
@@ -203,7 +224,7 @@ make_result(const Request *request)
 {
 	JsonbValue *answers = allocate_array(request->nentries,
 										 sizeof(JsonbValue));
-	const EbEvent *event = request->events;
+	int			nevents = 0;
 	JsonbPair	members[2];
 	JsonbValue	result;
 
@@ -212,7 +233,11 @@ make_result(const Request *request)
 		const EbPutError *error = &request->errors[i];
 
 		if (error->code == EB_PUT_OK)
-			set_event_id(&answers[i], event++);
+		{
+			set_event_id(&answers[i], &request->events[nevents],
+						 request->has_ids && request->duplicates[nevents]);
+			nevents++;
+		}
 		else
 			set_error(&answers[i], error);
 	}
@@ -229,16 +254,24 @@ make_result(const Request *request)
 	return JsonbValueToJsonb(&result);
 }
 
+/* SuccessCode is of the newer buses: for entries that are made for them. */
 static void
-set_event_id(JsonbValue *answer, const EbEvent *event)
+set_event_id(JsonbValue *answer, const EbEvent *event, bool duplicate)
 {
-	JsonbPair  *member = palloc(sizeof(JsonbPair));
+	int			nmembers = event->deduplication_id == NULL ? 1 : 2;
+	JsonbPair  *members = palloc(nmembers * sizeof(JsonbPair));
 	char	   *id = palloc(EB_UUID_TEXT_SIZE);
 
 	eb_uuid_text(&event->id, id);
-	set_string(&member->key, "EventId");
-	set_string(&member->value, id);
-	set_object(answer, member, 1);
+	set_string(&members[0].key, "EventId");
+	set_string(&members[0].value, id);
+	if (nmembers > 1)
+	{
+		set_string(&members[1].key, "SuccessCode");
+		set_string(&members[1].value,
+				   duplicate ? "DEDUPLICATED" : "PUBLISHED");
+	}
+	set_object(answer, members, nmembers);
 }
 
 static void
@@ -284,7 +317,8 @@ PG_FUNCTION_INFO_V1(eventbus_put_event);
 /*
  * eb_put_event(source text, detail_type text, detail jsonb, event_bus text,
  * resources text[], "time" timestamptz, trace_header text,
- * event_group_id text) RETURNS uuid
+ * event_group_id text, deduplication_id text) RETURNS uuid: of the event, or
+ * of the first one that had its deduplication id
  */
 Datum
 eventbus_put_event(PG_FUNCTION_ARGS)
@@ -292,6 +326,7 @@ eventbus_put_event(PG_FUNCTION_ARGS)
 	EbPutEntry	entry;
 	EbPutError	error;
 	EbEvent		event;
+	bool		duplicate = false;
 	pg_uuid_t  *id;
 
 	eb_put_check_writable("eb_put_event()");
@@ -302,7 +337,10 @@ eventbus_put_event(PG_FUNCTION_ARGS)
 				 errmsg("event cannot be put"),
 				 errdetail_internal("%s: %s", eb_put_error_name(error.code),
 									error.message)));
-	eb_put_insert(&event, 1);
+	if (event.deduplication_id == NULL)
+		eb_put_insert(&event, 1);
+	else
+		eb_put_insert_once(&event, 1, &duplicate);
 
 	id = palloc(sizeof(pg_uuid_t));
 	*id = event.id;
@@ -320,6 +358,7 @@ entry_from_args(FunctionCallInfo fcinfo, EbPutEntry *entry, EbPutError *error)
 	entry->event_bus = string_arg(fcinfo, 3);
 	entry->trace_header = string_arg(fcinfo, 6);
 	entry->event_group_id = string_arg(fcinfo, 7);
+	entry->deduplication_id = string_arg(fcinfo, 8);
 	if (!PG_ARGISNULL(4) &&
 		!eb_put_entry_set_resources(entry, PG_GETARG_ARRAYTYPE_P(4), error))
 		return false;

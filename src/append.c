@@ -83,9 +83,8 @@ eb_append_slot(EbAppender *appender)
 	return slot;
 }
 
-/* Writes the collected rows and their index entries. */
-static void
-write_chunk(EbAppender *appender)
+void
+eb_append_flush(EbAppender *appender)
 {
 	EState	   *estate = appender->estate;
 	MemoryContext caller_context;
@@ -114,13 +113,13 @@ eb_append_row(EbAppender *appender, Size size)
 	ExecStoreVirtualTuple(appender->slots[appender->nrows++]);
 	appender->bytes += size;
 	if (appender->nrows == CHUNK_ROWS || appender->bytes >= CHUNK_BYTES)
-		write_chunk(appender);
+		eb_append_flush(appender);
 }
 
 void
 eb_append_end(EbAppender *appender)
 {
-	write_chunk(appender);
+	eb_append_flush(appender);
 	ExecCloseIndices(appender->result_rel);
 	FreeExecutorState(appender->estate);
 }

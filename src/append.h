@@ -29,6 +29,9 @@ extern EbAppender *eb_append_begin(Relation rel);
 extern TupleTableSlot *eb_append_slot(EbAppender *appender);
 extern void eb_append_row(EbAppender *appender, Size size);
 
+/* Writes what is collected so far, with its index entries. */
+extern void eb_append_flush(EbAppender *appender);
+
 /* Writes what is left and frees the appender. */
 extern void eb_append_end(EbAppender *appender);
 

@@ -22,6 +22,7 @@
 
 char	   *eb_guc_account_id = NULL;
 double		eb_guc_batch_interval = 1.0;
+int			eb_guc_deduplication_window = 300;
 int			eb_guc_dispatch_batch_size = 1000;
 bool		eb_guc_input_transformer_escape = true;
 int			eb_guc_leaf_width = 1440;
@@ -63,6 +64,8 @@ typedef struct StringSetting
 } StringSetting;
 
 static const IntSetting int_settings[] = {
+	{"eventbus.deduplication_window", "How long an event's deduplication id keeps others with the same id out; 0: not at all.",
+	&eb_guc_deduplication_window, 300, 0, 86400, PGC_SIGHUP, GUC_UNIT_S},
 	{"eventbus.dispatch_batch_size", "Most events that a dispatcher hands to a target in one transaction.",
 	&eb_guc_dispatch_batch_size, 1000, 1, 100000, PGC_SIGHUP, 0},
 	{"eventbus.leaf_width", "How much time one partition of the event log covers.",

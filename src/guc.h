@@ -10,6 +10,7 @@
 
 extern char *eb_guc_account_id;
 extern double eb_guc_batch_interval;	/* ms */
+extern int	eb_guc_deduplication_window;	/* seconds, 0: off */
 extern int	eb_guc_dispatch_batch_size;
 extern bool eb_guc_input_transformer_escape;
 extern int	eb_guc_leaf_width;	/* minutes */

@@ -39,14 +39,17 @@
 #include "utils/timestamp.h"
 
 #include "cursor.h"
+#include "deduplication.h"
 #include "eventbus.h"
 #include "maintenance.h"
 #include "partition.h"
 #include "router.h"
 #include "schema.h"
+#include "shmem.h"
 #include "wake.h"
 #include "worker.h"
 
+static void clean_deduplication(void);
 static bool lock_leaves(void);
 static List *begin_round(void);
 static void retire_generations(void);
@@ -71,6 +74,7 @@ eb_maintenance_round(void)
 	ListCell   *cell;
 
 	locked_out = false;
+	clean_deduplication();
 	leaves = begin_round();
 	if (leaves == NIL)
 		return !locked_out;
@@ -85,6 +89,20 @@ eb_maintenance_round(void)
 			freeze(leaf);
 	}
 	return !locked_out;
+}
+
+/* In a transaction that holds its locks for no more than that. */
+static void
+clean_deduplication(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	eb_deduplication_clean();
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
 }
 
 /* Takes the lock of the leaves, if it is free. */
@@ -167,6 +185,8 @@ eb_maintenance_run(void)
 	(void) eb_leaves_lock(true);
 	result.leaves_made = eb_make_leaves();
 	saved = eb_owner_enter();
+	if (eb_shared == NULL)
+		eb_deduplication_clean();	/* there is no worker to do it */
 	foreach(cell, ended_leaves())
 	{
 		const EbLeaf *leaf = lfirst(cell);

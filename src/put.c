@@ -25,6 +25,9 @@
  * unique ones are enforced at once even if declared deferrable; triggers,
  * CHECK constraints, rules and row security are not looked at.
  *
+ * Events that carry a deduplication id take one more step between the stamp
+ * and the insert, in which a call may wait for others (deduplication.c).
+ *
  * A call needs memory for its events and for one chunk of tuples.
  *
  *-------------------------------------------------------------------------
@@ -44,6 +47,7 @@
 
 #include "append.h"
 #include "causation.h"
+#include "deduplication.h"
 #include "partition.h"
 #include "put.h"
 #include "schema.h"
@@ -61,6 +65,10 @@
 #define LEAF_TIMEOUT_MS	2000
 #define LEAF_POLL_MS	10
 
+static Relation begin_call(EbEvent *events, int n);
+static void end_call(Relation leaf, EbEvent *events, int n);
+static EbEvent *without_duplicates(const EbEvent *events, int n,
+								   const bool *duplicate);
 static Relation open_leaf(TimestampTz *at);
 static bool wait_for_leaf(TimestampTz since);
 static void say_put_until(TimestampTz at);
@@ -80,22 +88,64 @@ eb_put_check_writable(const char *command)
 void
 eb_put_insert(EbEvent *events, int n)
 {
-	FullTransactionId xid;
-	TimestampTz at;
+	eb_put_check_writable("eb_put_events()");
+	if (n > 0)
+		end_call(begin_call(events, n), events, n);
+}
+
+void
+eb_put_insert_once(EbEvent *events, int n, bool *duplicate)
+{
 	Relation	leaf;
+	int			nduplicates;
 
 	eb_put_check_writable("eb_put_events()");
 	if (n == 0)
 		return;
+	leaf = begin_call(events, n);
+	nduplicates = eb_deduplicate(events, n, duplicate);
+	if (nduplicates > 0)
+		events = without_duplicates(events, n, duplicate);
+	end_call(leaf, events, n - nduplicates);
+}
 
+/* Opens the leaf and gives the events all that a call gives them. */
+static Relation
+begin_call(EbEvent *events, int n)
+{
 	/* the xid before the clock: see above */
-	xid = GetTopFullTransactionId();
-	leaf = open_leaf(&at);
+	FullTransactionId xid = GetTopFullTransactionId();
+	TimestampTz at;
+	Relation	leaf = open_leaf(&at);
+
 	say_put_until(at);
 	stamp_events(events, n, xid, at);
-	append_events(leaf, events, n);
+	return leaf;
+}
+
+static void
+end_call(Relation leaf, EbEvent *events, int n)
+{
+	if (n > 0)
+	{
+		append_events(leaf, events, n);
+		eb_wake_at_commit();
+	}
 	table_close(leaf, NoLock);
-	eb_wake_at_commit();
+}
+
+/* A copy of the array, without the duplicates. */
+static EbEvent *
+without_duplicates(const EbEvent *events, int n, const bool *duplicate)
+{
+	EbEvent    *rest = MemoryContextAllocHuge(CurrentMemoryContext,
+											  n * sizeof(EbEvent));
+	int			nrest = 0;
+
+	for (int i = 0; i < n; i++)
+		if (!duplicate[i])
+			rest[nrest++] = events[i];
+	return rest;
 }
 
 /* --- the leaf ----------------------------------------------------------- */

@@ -34,4 +34,11 @@ extern void eb_put_check_writable(const char *command);
  */
 extern void eb_put_insert(EbEvent *events, int n);
 
+/*
+ * The same for events of which some have a deduplication_id. Where that makes
+ * one a duplicate (deduplication.h), it is not inserted, duplicate[i] is set,
+ * and its id is that of the first event. May wait for other transactions.
+ */
+extern void eb_put_insert_once(EbEvent *events, int n, bool *duplicate);
+
 #endif							/* EB_PUT_H */

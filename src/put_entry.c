@@ -51,6 +51,7 @@
 #define MAX_EVENT_BUS_NAME_LEN	1600
 #define MAX_TRACE_HEADER_LEN	500
 #define MAX_EVENT_GROUP_ID_LEN	128
+#define MAX_DEDUPLICATION_ID_LEN	128
 
 /* what Time counts in the size of an entry */
 #define TIME_SIZE				14
@@ -77,6 +78,8 @@ static bool read_time(const char *name, const JsonbValue *value,
 					  EbPutEntry *entry, EbPutError *error);
 static bool read_resources(const char *name, const JsonbValue *value,
 						   EbPutEntry *entry, EbPutError *error);
+static bool read_system_metadata(const char *name, const JsonbValue *value,
+								 EbPutEntry *entry, EbPutError *error);
 
 static const MemberType member_types[] = {
 	{"Source", offsetof(EbPutEntry, source), NULL},
@@ -87,6 +90,13 @@ static const MemberType member_types[] = {
 	{"Resources", 0, read_resources},
 	{"TraceHeader", offsetof(EbPutEntry, trace_header), NULL},
 	{"EventGroupId", offsetof(EbPutEntry, event_group_id), NULL},
+	{"DeduplicationId", offsetof(EbPutEntry, deduplication_id), NULL},
+	{"SystemMetadata", 0, read_system_metadata},
+};
+
+/* what of them may also be in SystemMetadata */
+static const char *const system_metadata[] = {
+	"EventGroupId", "DeduplicationId"
 };
 
 static const struct
@@ -107,6 +117,9 @@ static const struct
 
 static bool read_member(const JsonbValue *key, const JsonbValue *value,
 						EbPutEntry *entry, EbPutError *error);
+static bool read_string(const MemberType *type, const JsonbValue *value,
+						EbPutEntry *entry, EbPutError *error);
+static bool is_system_metadata(const JsonbValue *key);
 static bool unknown_member(const JsonbValue *key, EbPutError *error);
 static bool same_letters(const char *key, int len, const char *name);
 static bool epoch_to_time(Numeric seconds, TimestampTz *time);
@@ -167,7 +180,6 @@ read_member(const JsonbValue *key, const JsonbValue *value,
 	for (int i = 0; i < lengthof(member_types); i++)
 	{
 		const MemberType *type = &member_types[i];
-		EbEntryString *string;
 
 		if (strlen(type->name) != key->val.string.len ||
 			memcmp(type->name, key->val.string.val, key->val.string.len) != 0)
@@ -176,15 +188,67 @@ read_member(const JsonbValue *key, const JsonbValue *value,
 			return true;
 		if (type->read != NULL)
 			return type->read(type->name, value, entry, error);
-		if (value->type != jbvString)
-			return invalid(error, type->name, "%s must be a string.",
-						   type->name);
-		string = (EbEntryString *) ((char *) entry + type->string_offset);
-		string->data = value->val.string.val;
-		string->len = value->val.string.len;
-		return true;
+		return read_string(type, value, entry, error);
 	}
 	return unknown_member(key, error);
+}
+
+static bool
+read_string(const MemberType *type, const JsonbValue *value,
+			EbPutEntry *entry, EbPutError *error)
+{
+	EbEntryString *string =
+		(EbEntryString *) ((char *) entry + type->string_offset);
+
+	if (value->type != jbvString)
+		return invalid(error, type->name, "%s must be a string.", type->name);
+	if (string->data != NULL)
+		return invalid(error, type->name,
+					   "%s must not be given twice, in the entry and in SystemMetadata.",
+					   type->name);
+	string->data = value->val.string.val;
+	string->len = value->val.string.len;
+	return true;
+}
+
+/* Where EventBridge's newer custom event buses have some members. */
+static bool
+read_system_metadata(const char *name, const JsonbValue *value,
+					 EbPutEntry *entry, EbPutError *error)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	member;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		return invalid(error, name, "SystemMetadata must be an object.");
+
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&iterator, &member, true);
+		if (!is_system_metadata(&key))
+			return invalid(error, name,
+						   "SystemMetadata may have EventGroupId and DeduplicationId only.");
+		if (!read_member(&key, &member, entry, error))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_system_metadata(const JsonbValue *key)
+{
+	for (int i = 0; i < lengthof(system_metadata); i++)
+		if (strlen(system_metadata[i]) == key->val.string.len &&
+			memcmp(system_metadata[i], key->val.string.val,
+				   key->val.string.len) == 0)
+			return true;
+	return false;
 }
 
 /* Answers a member that there is not, with the name that may be meant. */
@@ -404,6 +468,7 @@ eb_put_entry_check(const EbPutEntry *entry, EbEvent *event, EbPutError *error)
 	event->resources = entry->resources;
 	event->trace_header = make_text(entry->trace_header);
 	event->event_group_id = make_text(entry->event_group_id);
+	event->deduplication_id = make_text(entry->deduplication_id);
 	return true;
 }
 
@@ -426,6 +491,16 @@ check_length(const char *name, EbEntryString string, int max,
 }
 
 static bool
+check_not_blank(const char *name, EbEntryString string, EbPutError *error)
+{
+	for (int i = 0; i < string.len; i++)
+		if (strchr(" \t\n\v\f\r", string.data[i]) == NULL)
+			return true;
+	return string.data == NULL ||
+		invalid(error, name, "%s must not be blank.", name);
+}
+
+static bool
 check_lengths(const EbPutEntry *entry, EbPutError *error)
 {
 	return check_length("DetailType", entry->detail_type,
@@ -435,7 +510,10 @@ check_lengths(const EbPutEntry *entry, EbPutError *error)
 		check_length("TraceHeader", entry->trace_header,
 					 MAX_TRACE_HEADER_LEN, error) &&
 		check_length("EventGroupId", entry->event_group_id,
-					 MAX_EVENT_GROUP_ID_LEN, error);
+					 MAX_EVENT_GROUP_ID_LEN, error) &&
+		check_length("DeduplicationId", entry->deduplication_id,
+					 MAX_DEDUPLICATION_ID_LEN, error) &&
+		check_not_blank("DeduplicationId", entry->deduplication_id, error);
 }
 
 static bool

@@ -27,6 +27,7 @@ typedef struct EbPutEntry
 	EbEntryString event_bus;	/* name or ARN; absent: the default bus */
 	EbEntryString trace_header;
 	EbEntryString event_group_id;
+	EbEntryString deduplication_id;
 	ArrayType  *resources;		/* of text, not empty; NULL: none */
 	int64		resources_len;	/* bytes of its strings */
 	bool		has_time;

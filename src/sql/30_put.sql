@@ -17,13 +17,14 @@ CREATE FUNCTION @extschema@.eb_put_event(
 	resources text[] DEFAULT NULL,
 	"time" timestamptz DEFAULT NULL,
 	trace_header text DEFAULT NULL,
-	event_group_id text DEFAULT NULL)
+	event_group_id text DEFAULT NULL,
+	deduplication_id text DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'eventbus_put_event';
-COMMENT ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text) IS 'puts one event on an event bus, in the caller''s transaction; returns its id';
-REVOKE ALL ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text) TO eventbus_admin, eventbus_publisher;
+COMMENT ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text, text) IS 'puts one event on an event bus, in the caller''s transaction; returns its id, or that of the first event with its deduplication id';
+REVOKE ALL ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_put_event(text, text, jsonb, text, text[], timestamptz, text, text, text) TO eventbus_admin, eventbus_publisher;
 
 -- Not IMMUTABLE: account and region are settings.
 CREATE FUNCTION @extschema@.eb_event_envelope(
@@ -61,6 +62,7 @@ CREATE VIEW eventbus.events AS
 		   l.detail,
 		   l.trace_header,
 		   l.event_group_id,
+		   l.deduplication_id,
 		   l.replay_name,
 		   l.causation_id,
 		   l.hop_count,

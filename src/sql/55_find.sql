@@ -42,7 +42,7 @@ CREATE FUNCTION @extschema@.eb_find_events(
 	BEGIN ATOMIC
 		SELECT b.name, l.id, l.source, l.detail_type, l."time",
 			   COALESCE(l.resources, '{}'::pg_catalog.text[]),
-			   l.detail, l.trace_header, l.event_group_id, l.replay_name,
+			   l.detail, l.trace_header, l.event_group_id, l.deduplication_id, l.replay_name,
 			   l.causation_id, l.hop_count, l.ingested_at, l.seq, l.ord, l.xid,
 			   @extschema@.eb_event_envelope(l.id, l.source, l.detail_type, l."time",
 											 l.resources, l.detail, l.replay_name)
