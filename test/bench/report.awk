@@ -47,6 +47,18 @@ function put_lines(    floor) {
 	line(sprintf("the same above the floor (reading the batch: %.1f µs) beside COPY of ready-made rows", floor),
 		us1(us("eventbus") - floor), us1(us("copy")), (us("eventbus") - floor) / us("copy"), "≤", 1.2,
 		times((cpu("put/eventbus") - cpu("put/floor")) / cpu("put/copy")))
+	if (has("put/eventbus async tps"))
+		async_put_lines()
+}
+
+# What the work takes where nobody waits for the disk.
+function async_put_lines() {
+	line("put, batches of 100, where commits do not wait for the disk: beside INSERT … SELECT likewise",
+		us1(us("eventbus async")), us1(us("insert async")), us("insert async") / us("eventbus async"), "≥", 2.5,
+		times(cpu("put/insert async") / cpu("put/eventbus async")))
+	if (has("put/pgq async tps"))
+		line("the same beside pgq.insert_event", us1(us("eventbus async")), us1(us("pgq async")),
+			us("pgq async") / us("eventbus async"), "≥", 4, times(cpu("put/pgq async") / cpu("put/eventbus async")))
 }
 
 function backlog_line(what, ours, goal) {
