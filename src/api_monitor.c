@@ -20,6 +20,7 @@
 
 #include "compat.h"
 #include "event_row.h"
+#include "guc.h"
 #include "log_scan.h"
 #include "partition.h"
 #include "shmem.h"
@@ -29,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(eventbus_generation);
 PG_FUNCTION_INFO_V1(eventbus_workers);
+PG_FUNCTION_INFO_V1(eventbus_work_queue);
 PG_FUNCTION_INFO_V1(eventbus_unrouted);
 PG_FUNCTION_INFO_V1(eventbus_backlog);
 PG_FUNCTION_INFO_V1(eventbus_wait_until_delivered);
@@ -89,6 +91,33 @@ Datum
 eventbus_generation(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(eb_generation());
+}
+
+/*
+ * eventbus.work_queue(): places of the work queue, how many are taken, by all
+ * databases and by this one, and how many targets of this one have none.
+ */
+Datum
+eventbus_work_queue(PG_FUNCTION_ARGS)
+{
+	TupleDesc	tupdesc;
+	Datum		values[4];
+	bool		nulls[4];
+	int			taken = 0;
+	int			own = 0;
+	int			outside = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	memset(nulls, eb_shared == NULL, sizeof(nulls));
+	if (eb_shared != NULL)
+		eb_workqueue_usage(&taken, &own, &outside);
+	values[0] = Int32GetDatum(eb_guc_max_queued_targets);
+	values[1] = Int32GetDatum(taken);
+	values[2] = Int32GetDatum(own);
+	values[3] = Int32GetDatum(outside);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
 }
 
 /* --- what waits ------------------------------------------------------------ */

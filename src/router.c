@@ -80,7 +80,6 @@ typedef struct RouterState
 
 	bool		mark_all;		/* have every target looked at: we are new, or
 								 * the rules are */
-	bool		mark_again;		/* the queue was full */
 } RouterState;
 
 static RouterState router;
@@ -364,24 +363,22 @@ static void
 publish(const int32 *target_ids, int n)
 {
 	EbDatabase *database = eb_worker_database();
+	int64		before = pg_atomic_read_u64(&database->delivery_seq);
 	int			needed;
 
 	pg_atomic_write_u64(&database->delivery_seq, router.cursor.delivery_seq);
-	if (router.mark_all || router.mark_again)
+	if (router.mark_all)
 	{
 		const int32 *all;
 		int			nall = eb_ruleset_targets(&all);
 
-		needed = eb_workqueue_mark(all, nall, router.mark_all);
+		needed = eb_workqueue_mark(all, nall, before, true);
 		router.mark_all = false;
 	}
-	else if (n > 0)
-		needed = eb_workqueue_mark(target_ids, n, false);
 	else
-		needed = eb_workqueue_needed();
-	router.mark_again = needed < 0;
-	if (needed != 0)
-		eb_worker_want_dispatchers(abs(needed));
+		needed = eb_workqueue_mark(target_ids, n, before, false);
+	if (needed > 0)
+		eb_worker_want_dispatchers(needed);
 }
 
 /* --- for maintenance ------------------------------------------------------ */

@@ -95,7 +95,8 @@ static void
 give_way(TimestampTz idle_since, bool undone)
 {
 	if (eb_worker_should_give_way(idle_since))
-		eb_worker_leave(undone || eb_workqueue_sleep() >= 0 ?
+		eb_worker_leave(undone || eb_workqueue_sleep() >= 0 ||
+						eb_workqueue_overflowed() ?
 						EB_LEAVE_UNDONE : EB_LEAVE_IDLE);
 }
 

@@ -43,27 +43,28 @@ extern Size eb_workqueue_shmem_size(void);
 extern void eb_workqueue_shmem_init(void);
 
 /*
- * These targets of this database have new deliveries (router).
- * With at_once, all that is known of them is in doubt: those that are put off
- * because they failed are not any more.
- * Returns what eb_workqueue_needed() does. Where the queue is full
- * (eventbus.max_queued_targets), a warning is logged and the rest waits until
- * the router asks again: the return value is then negative.
+ * Router: these targets of this database have new deliveries; all that was
+ * waiting before has a number up to done_seq. With at_once, all that is known
+ * of them is in doubt: those that are put off because they failed are not any
+ * more, and done_seq does not count. Where the queue is full
+ * (eventbus.max_queued_targets), the rest is remembered by this process, and
+ * each call, also one with n = 0, gives places to those whose turn it is.
+ * Returns how many dispatchers of this database have to be awake, counted from
+ * number 0 and with those that are at work; 0 when no target is ready.
  */
-extern int	eb_workqueue_mark(const int32 *target_ids, int n, bool at_once);
+extern int	eb_workqueue_mark(const int32 *target_ids, int n, int64 done_seq,
+							  bool at_once);
 
 /*
- * How many dispatchers of this database have to be awake, counted from number
- * 0 and with those that are at work; 0 when no target is ready.
- */
-extern int	eb_workqueue_needed(void);
-
-/*
- * Milliseconds until the first target of this database that was put off is
- * ready, -1: there is none. The router sees to it that a dispatcher is awake
- * then: those that sleep went to sleep before they could know.
+ * Router: milliseconds until the first target of this database that was put
+ * off is ready, or a little less; 0: there is room for one that has no place;
+ * -1: neither. The router sees to it that a dispatcher is awake then: those
+ * that sleep went to sleep before they could know.
  */
 extern long eb_workqueue_sleep(void);
+
+/* Router: does this process remember targets that have no place? */
+extern bool eb_workqueue_overflowed(void);
 
 /*
  * Leases a ready target of this database. A reserve dispatcher is given only
@@ -85,7 +86,16 @@ extern void eb_workqueue_release(const EbLease *lease, EbWorkOutcome outcome,
 /* No target of this database has deliveries up to seq waiting. */
 extern bool eb_workqueue_done_upto(int64 seq);
 
-/* Forgets the targets of a database that nobody works on. */
+/*
+ * How many places are taken, by all databases and by this one, and how many
+ * targets of this one may have deliveries waiting and have no place.
+ */
+extern void eb_workqueue_usage(int *taken, int *own, int *outside);
+
+/*
+ * Forgets the targets of a database that nobody works on, until a router marks
+ * all of them; eb_workqueue_done_upto() knows nothing until then.
+ */
 extern void eb_workqueue_forget(Oid dboid);
 
 #endif							/* EB_WORKQUEUE_H */

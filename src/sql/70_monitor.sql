@@ -9,6 +9,15 @@ COMMENT ON FUNCTION eventbus.workers() IS 'launcher, and router and dispatchers 
 REVOKE ALL ON FUNCTION eventbus.workers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION eventbus.workers() TO eventbus_admin, eventbus_monitor;
 
+CREATE FUNCTION eventbus.work_queue(OUT places int, OUT taken int,
+		OUT taken_here int, OUT targets_outside int)
+	RETURNS record
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'eventbus_work_queue';
+COMMENT ON FUNCTION eventbus.work_queue() IS 'places of the cluster''s work queue, those taken by all databases and by this one, and targets of this one that wait outside; nulls where the library is not preloaded';
+REVOKE ALL ON FUNCTION eventbus.work_queue() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventbus.work_queue() TO eventbus_admin, eventbus_monitor;
+
 CREATE FUNCTION eventbus.unrouted(OUT events bigint, OUT oldest timestamptz)
 	RETURNS record
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -100,6 +109,12 @@ CREATE VIEW eventbus.status AS
 		   u.events, CASE WHEN u.oldest IS NOT NULL THEN
 		   GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) u.oldest, '0'::pg_catalog.interval) END, NULL, NULL, NULL
 	FROM eventbus.unrouted() u
+	UNION ALL
+	SELECT 'work queue', NULL, 'full', q.targets_outside, NULL,
+		   pg_catalog.format('%s of %s places taken, %s by this database; eventbus.max_queued_targets sets how many there are',
+							 q.taken, q.places, q.taken_here), NULL, NULL
+	FROM eventbus.work_queue() q
+	WHERE q.targets_outside OPERATOR(pg_catalog.>) 0
 	UNION ALL
 	SELECT 'target', pg_catalog.format('%s/%s/%s', t.event_bus, t.rule, t.id),
 		   CASE WHEN t.state OPERATOR(pg_catalog.<>) 'ok' THEN t.state

@@ -27,6 +27,7 @@ all_sections='put commit latency backlog rules scale neighbours'
 . "$top/test/bench/rules.sh"
 . "$top/test/bench/scale.sh"
 . "$top/test/bench/neighbours.sh"
+. "$top/test/bench/queue.sh"
 . "$top/test/bench/tables.sh"
 
 run_bench() {
@@ -52,7 +53,7 @@ run_bench() {
 	: >"$raw"
 	for section in ${BENCH:-$all_sections}; do
 		declare -F "bench_$section" >/dev/null ||
-			fail "there is no section \"$section\": choose from $all_sections tables"
+			fail "there is no section \"$section\": choose from $all_sections queue tables"
 		printf '%s ' "$section ..." >&2
 		"bench_$section"
 	done
@@ -91,7 +92,6 @@ configure_server() {
 		max_worker_processes = 32
 		max_connections = 60
 		log_checkpoints = off
-		eventbus.max_queued_targets = 20000
 	CONF
 }
 

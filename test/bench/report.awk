@@ -73,6 +73,12 @@ function scale_line(what, kind) {
 		times(cpu("scale/" kind " 1000") / cpu("scale/" kind " 1")))
 }
 
+function queue_line(what, kind) {
+	line(what, us1(median("queue/" kind " 1000")), us1(median("queue/" kind " 20000")),
+		median("queue/" kind " 1000") / median("queue/" kind " 20000"), "≤", 1.25,
+		times(cpu("queue/" kind " 20000") / cpu("queue/" kind " 1000")))
+}
+
 END {
 	print "| work | eventbus | beside | ratio | to reach | ratio of CPU time |"
 	print "|---|---|---|---|---|---|"
@@ -113,6 +119,10 @@ END {
 			median("neighbours/alone") / median("neighbours/beside"), "≥", 0.8, "")
 		line("the same, p50 latency", ms(median("neighbours/beside p50")), ms(median("neighbours/alone p50")),
 			median("neighbours/beside p50") / median("neighbours/alone p50"), "≤", 2, "")
+	}
+	if (has("queue/routed 1000")) {
+		queue_line("10,000 targets and 1,000 places in the work queue, routing: beside enough places", "routed")
+		queue_line("the same, routed and delivered", "delivered")
 	}
 	n = split("plain indexed defaults generated triggered", kinds, " ")
 	for (i = 1; i <= n; i++)
