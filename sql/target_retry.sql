@@ -34,7 +34,7 @@ CREATE VIEW retries AS
 	FROM eventbus.delivery_retries JOIN eventbus.target USING (target_id) ORDER BY delivery_seq;
 CREATE VIEW dead AS
 	SELECT detail_type, attempts, error_code, sqlstate FROM (
-		SELECT event ->> 'detail-type' AS detail_type, * FROM eventbus.dead_letters WHERE event_bus = 'tr'
+		SELECT * FROM eventbus.dead_letters WHERE event_bus = 'tr'
 		ORDER BY dead_lettered_at, delivery_seq) d;
 SELECT eb_put_rule('all', '{"source": ["tr"]}', 'tr') IS NOT NULL AS put;
 -- the options

@@ -3,9 +3,12 @@
  * wake.c
  *		Wakes the router when a transaction that put events commits.
  *
- * A transaction notes what it did in flags of this process; one transaction
- * callback, which the server calls after others can see the commit, acts on
- * them. A rolled-back savepoint does not clear a flag: the router then looks
+ * A transaction notes what it did in flags of this process; callbacks of the
+ * server act on them, after others can see the commit. That is later than the
+ * transaction callback is called: the invalidation messages are sent after it,
+ * and a router that is woken before them finds no change of the catalog, and
+ * sleeps on. When the transaction's resources are released behind its locks,
+ * they have been sent. A rolled-back savepoint does not clear a flag: the router then looks
  * once for nothing. A transaction that is prepared leaves its flags behind;
  * COMMIT PREPARED wakes the router in any case (utility.c).
  *
@@ -22,6 +25,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/resowner.h"
 
 #include "hold.h"
 #include "shmem.h"
@@ -32,6 +36,7 @@ static bool events_put = false;
 static bool extension_created = false;
 static bool databases_changed = false;
 static bool maintenance_asked = false;
+static bool committed = false;
 
 void
 eb_wake_at_commit(void)
@@ -107,6 +112,7 @@ forget_transaction(void)
 	extension_created = false;
 	databases_changed = false;
 	maintenance_asked = false;
+	committed = false;
 	eb_hold_release();
 }
 
@@ -116,8 +122,7 @@ transaction_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			act_on_commit();
-			forget_transaction();
+			committed = true;
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
@@ -134,8 +139,19 @@ transaction_callback(XactEvent event, void *arg)
 	}
 }
 
+static void
+release_callback(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
+				 void *arg)
+{
+	if (!committed || !is_top_level || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	act_on_commit();
+	forget_transaction();
+}
+
 void
 eb_wake_init(void)
 {
 	RegisterXactCallback(transaction_callback, NULL);
+	RegisterResourceReleaseCallback(release_callback, NULL);
 }

@@ -51,3 +51,22 @@ CREATE VIEW eventbus.delivery_attempts AS
 COMMENT ON VIEW eventbus.delivery_attempts IS 'attempts of deliveries to targets whose log_level is error or all; no names where the target is gone';
 
 GRANT SELECT ON eventbus.dead_letters, eventbus.delivery_attempts TO eventbus_admin, eventbus_monitor;
+
+-- The arguments are those of src/api_dead_letter.c, in its order.
+CREATE FUNCTION @extschema@.eb_redrive(ids bigint[] DEFAULT NULL, event_bus text DEFAULT NULL,
+		rule text DEFAULT NULL, target text DEFAULT NULL, error_code text DEFAULT NULL,
+		"from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+		everything boolean DEFAULT false, rate_limit float8 DEFAULT NULL) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_redrive';
+COMMENT ON FUNCTION @extschema@.eb_redrive(bigint[], text, text, text, text, timestamptz, timestamptz, boolean, float8) IS 'delivers dead letters again that wait, rate_limit a second (null: as fast as it goes), returns how many';
+REVOKE ALL ON FUNCTION @extschema@.eb_redrive(bigint[], text, text, text, text, timestamptz, timestamptz, boolean, float8) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_redrive(bigint[], text, text, text, text, timestamptz, timestamptz, boolean, float8) TO eventbus_admin;
+
+CREATE FUNCTION @extschema@.eb_discard_dead_letters(ids bigint[] DEFAULT NULL, event_bus text DEFAULT NULL,
+		rule text DEFAULT NULL, target text DEFAULT NULL, error_code text DEFAULT NULL,
+		"from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+		everything boolean DEFAULT false) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_discard_dead_letters';
+COMMENT ON FUNCTION @extschema@.eb_discard_dead_letters(bigint[], text, text, text, text, timestamptz, timestamptz, boolean) IS 'nothing is to be done with these dead letters any more, returns how many; they stay visible until their partition goes';
+REVOKE ALL ON FUNCTION @extschema@.eb_discard_dead_letters(bigint[], text, text, text, text, timestamptz, timestamptz, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_discard_dead_letters(bigint[], text, text, text, text, timestamptz, timestamptz, boolean) TO eventbus_admin;
