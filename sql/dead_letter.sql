@@ -15,7 +15,7 @@ SELECT eb_put_events('[
 	 "Time": "2026-01-02T03:04:05Z"},
 	{"Source": "dl", "DetailType": "t", "EventBusName": "dl", "Detail": {"n": 101}, "Resources": ["r"], "TraceHeader": "trace",
 	 "Time": "2026-01-02T03:04:05Z"},
-	{"Source": "dl", "DetailType": "t", "EventBusName": "dl", "Detail": {"n": 102}}]') ->> 'FailedEntryCount' AS failed;
+	{"Source": "dl", "DetailType": "t", "EventBusName": "dl", "Detail": {"n": 102}, "Time": "2026-01-02T03:04:06Z"}]') ->> 'FailedEntryCount' AS failed;
 SELECT eb_wait_until_delivered('30 s');
 SELECT eb_wait_until_delivered('30 s');
 
