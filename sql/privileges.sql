@@ -3,6 +3,7 @@
 CREATE ROLE regress_eb_nobody;
 CREATE ROLE regress_eb_publisher IN ROLE eventbus_publisher;
 CREATE ROLE regress_eb_monitor IN ROLE eventbus_monitor;
+CREATE ROLE regress_eb_consumer IN ROLE eventbus_consumer;
 CREATE ROLE regress_eb_admin IN ROLE eventbus_admin;
 CREATE ROLE regress_eb_admin2 IN ROLE eventbus_admin;
 CREATE ROLE regress_eb_boss IN ROLE eventbus_admin, regress_eb_admin;
@@ -14,9 +15,10 @@ SELECT p.proname AS function,
        has_function_privilege('regress_eb_nobody', p.oid, 'EXECUTE') AS everybody,
        has_function_privilege('regress_eb_publisher', p.oid, 'EXECUTE') AS publisher,
        has_function_privilege('regress_eb_monitor', p.oid, 'EXECUTE') AS monitor,
+       has_function_privilege('regress_eb_consumer', p.oid, 'EXECUTE') AS consumer,
        has_function_privilege('regress_eb_admin', p.oid, 'EXECUTE') AS admin
   FROM pg_proc p
-  WHERE p.proname ~ '^eb_(create|update|delete|describe|put|enable|disable|remove|event_bus_arn|rule_arn)'
+  WHERE p.proname ~ '^eb_(create|update|delete|describe|put|enable|disable|remove|event_bus_arn|rule_arn|queue_arn|send|receive|purge|change|grant|revoke)'
   ORDER BY p.proname COLLATE "C";
 
 -- nothing else of the extension is anybody's: objects that roles have rights on
@@ -24,7 +26,8 @@ SELECT c.relname AS object, r.rolname AS role, privilege_type AS may
   FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
   WHERE c.relnamespace = 'eventbus'::regnamespace AND a.grantee <> c.relowner
     AND c.relname IN ('event_buses', 'rules', 'targets', 'event_bus', 'rule', 'target', 'event_log', 'deliveries',
-                      'target_positions', 'router_cursor', 'generations', 'leaves')
+                      'target_positions', 'router_cursor', 'generations', 'leaves', 'queues', 'queue', 'queue_heads', 'messages',
+                      'message_claims')
   ORDER BY 1, 2, 3;
 SELECT count(*) AS for_public
   FROM pg_class c, aclexplode(c.relacl) a
@@ -128,4 +131,4 @@ SELECT eb_delete_event_bus('priv-bus');
 DROP FUNCTION priv_put();
 REVOKE CREATE ON SCHEMA public FROM regress_eb_admin2;
 DROP TABLE priv_inbox;
-DROP ROLE regress_eb_admin2, regress_eb_monitor, regress_eb_publisher, regress_eb_nobody;
+DROP ROLE regress_eb_admin2, regress_eb_monitor, regress_eb_consumer, regress_eb_publisher, regress_eb_nobody;

@@ -99,6 +99,13 @@ eb_arn_of_rule(const char *bus, const char *rule)
 					is_default ? "" : bus, is_default ? "" : "/", rule);
 }
 
+char *
+eb_arn_of_queue(const char *queue)
+{
+	return psprintf("arn:aws:sqs:%s:%s:%s",
+					eb_guc_region, eb_guc_account_id, queue);
+}
+
 void
 eb_arn_null_error(const char *member)
 {

@@ -31,9 +31,10 @@ extern const char *eb_arn_bus_name(const char *name, int *len);
 extern char *eb_arn_name(const char *resource, const char *service,
 						 const char *prefix);
 
-/* The ARN of a bus; of a rule. Allocated in CurrentMemoryContext. */
+/* The ARN of a bus; of a rule; of a queue. Allocated in CurrentMemoryContext. */
 extern char *eb_arn_of_bus(const char *bus);
 extern char *eb_arn_of_rule(const char *bus, const char *rule);
+extern char *eb_arn_of_queue(const char *queue);
 
 /*
  * Raises EventBridge's validation error (22023) unless value has 1 to max_len

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "launcher.h"
+#include "queue_hint.h"
 #include "shmem.h"
 #include "utility.h"
 #include "wake.h"
@@ -44,6 +45,7 @@ request_shmem(void)
 		next_shmem_request_hook();
 	RequestAddinShmemSpace(eb_shmem_size());
 	RequestAddinShmemSpace(eb_workqueue_shmem_size());
+	RequestAddinShmemSpace(eb_queue_hint_shmem_size());
 	RequestNamedLWLockTranche("eventbus", LWLOCKS);
 }
 
@@ -55,6 +57,7 @@ start_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	eb_shmem_init();
 	eb_workqueue_shmem_init();
+	eb_queue_hint_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -67,6 +70,7 @@ _PG_init(void)
 	eb_causation_init();
 	eb_guc_init();
 	eb_wake_init();
+	eb_queue_hint_init();
 	eb_utility_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;

@@ -24,5 +24,6 @@
 #define EB_ROLE_ADMIN		"eventbus_admin"
 #define EB_ROLE_PUBLISHER	"eventbus_publisher"
 #define EB_ROLE_MONITOR		"eventbus_monitor"
+#define EB_ROLE_CONSUMER	"eventbus_consumer"
 
 #endif							/* EVENTBUS_H */

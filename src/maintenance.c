@@ -43,6 +43,7 @@
 #include "eventbus.h"
 #include "maintenance.h"
 #include "partition.h"
+#include "queue_keep.h"
 #include "router.h"
 #include "schema.h"
 #include "shmem.h"
@@ -52,6 +53,7 @@
 static void clean_deduplication(void);
 static bool lock_leaves(void);
 static List *begin_round(void);
+static void keep_queues(void);
 static void retire_generations(void);
 static bool seal_in_transaction(const EbLeaf *leaf);
 static List *ended_leaves(void);
@@ -76,6 +78,7 @@ eb_maintenance_round(void)
 	locked_out = false;
 	clean_deduplication();
 	leaves = begin_round();
+	keep_queues();
 	if (leaves == NIL)
 		return !locked_out;
 	eb_router_checkpoint();
@@ -158,6 +161,61 @@ retire_generations(void)
 				   " AND NOT EXISTS (SELECT FROM eventbus.delivery_retries r"
 				   " WHERE r.generation OPERATOR(pg_catalog.=) g.generation)") > 0)
 		eb_leaves_changed();
+}
+
+/* Begins a transaction for a part of the round; memory is the caller's. */
+static void
+begin_part(MemoryContext caller)
+{
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+end_part(MemoryContext caller)
+{
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
+}
+
+/* Queues: each part in a transaction of its own, which is short. */
+static void
+keep_queues(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *queues;
+	List	   *leaves;
+	ListCell   *cell;
+
+	begin_part(caller);
+	if (!OidIsValid(eb_relation_oid("queue")))
+	{
+		end_part(caller);
+		return;
+	}
+	eb_queue_adopt();
+	end_part(caller);
+
+	begin_part(caller);
+	eb_queue_clean_deleted();
+	queues = eb_queue_list();
+	leaves = eb_queue_old_leaves();
+	end_part(caller);
+	foreach(cell, queues)
+	{
+		begin_part(caller);
+		eb_queue_keep(lfirst(cell));
+		end_part(caller);
+	}
+	foreach(cell, leaves)
+	{
+		begin_part(caller);
+		if (lock_leaves() && !eb_queue_drop_leaf(lfirst(cell)))
+			locked_out = true;
+		end_part(caller);
+	}
 }
 
 static bool

@@ -2,9 +2,10 @@
  *
  * partition.c
  *		Generations and leaves of the log, the stream, the dead letters and
- *		what is logged of deliveries.
+ *		what is logged of deliveries, the messages of queues.
  *
- * The parents (eventbus.event_log, deliveries, dead_letter_log, delivery_log) are
+ * The parents (eventbus.event_log, deliveries, dead_letter_log, delivery_log,
+ * messages) are
  * partitioned by LIST of generation, and each generation by RANGE of time:
  *
  *		event_log -> event_log_GEN -> event_log_GEN_20260131_0000, ...
@@ -84,6 +85,8 @@ const EbLogKind eb_log_kinds[EB_NLOGS] = {
 	"target_id", "fillfactor = 100", {"dead_letter_id", "id"}},
 	[EB_LOG_ATTEMPTS] = {"delivery_log", "logged_at", "event_id",
 	"fillfactor = 100", .ahead = 1},
+	[EB_LOG_MESSAGES] = {"messages", "appended_at", "queue_id, number",
+	"autovacuum_enabled = off, toast.autovacuum_enabled = off"},
 };
 
 /* A generation that is of use: the current one, or one that was resumed. */

@@ -2,7 +2,7 @@
  *
  * partition.h
  *		Generations and leaves of the log, the stream, the dead letters and
- *		what is logged of deliveries.
+ *		what is logged of deliveries, the messages of queues.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,10 +20,11 @@ typedef enum EbLog
 	EB_LOG_EVENTS,				/* eventbus.event_log */
 	EB_LOG_DELIVERIES,			/* eventbus.deliveries */
 	EB_LOG_DEAD_LETTERS,		/* eventbus.dead_letter_log */
-	EB_LOG_ATTEMPTS				/* eventbus.delivery_log */
+	EB_LOG_ATTEMPTS,			/* eventbus.delivery_log */
+	EB_LOG_MESSAGES				/* eventbus.messages */
 } EbLog;
 
-#define EB_NLOGS	(EB_LOG_ATTEMPTS + 1)
+#define EB_NLOGS	(EB_LOG_MESSAGES + 1)
 
 /* A registered leaf. */
 typedef struct EbLeaf

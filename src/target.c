@@ -19,6 +19,7 @@ static const EbTargetType *const target_types[] = {
 	&eb_target_function,
 	&eb_target_log,
 	&eb_target_notify,
+	&eb_target_queue,
 	&eb_target_table,
 };
 

@@ -129,6 +129,7 @@ extern const EbTargetType eb_target_bus;
 extern const EbTargetType eb_target_function;
 extern const EbTargetType eb_target_log;
 extern const EbTargetType eb_target_notify;
+extern const EbTargetType eb_target_queue;
 extern const EbTargetType eb_target_table;
 
 #endif							/* EB_TARGET_H */

@@ -24,6 +24,7 @@
  *	  than what the script touches.
  * After it:
  *	- COMMIT PREPARED: wakes the router of this database, whatever was committed.
+ *	  It and ROLLBACK PREPARED have consumers of queues look at all again.
  *	- CREATE and ALTER DATABASE: the launcher reads pg_database at commit.
  *	- DROP EXTENSION, ALTER EXTENSION UPDATE: the router looks for its extension
  *	  at commit, and leaves when it is gone or changed.
@@ -59,6 +60,7 @@
 #include "compat.h"
 #include "eventbus.h"
 #include "hold.h"
+#include "queue_hint.h"
 #include "utility.h"
 #include "wake.h"
 
@@ -257,15 +259,24 @@ prepare_to_update(Node *command)
 
 /* ---- the hook ---- */
 
+/* A prepared transaction has ended: what it did, its own process knew. */
+static void
+tell_of_prepared(TransactionStmtKind kind)
+{
+	if (kind == TRANS_STMT_COMMIT_PREPARED)
+		eb_wake_router();
+	if (kind == TRANS_STMT_COMMIT_PREPARED ||
+		kind == TRANS_STMT_ROLLBACK_PREPARED)
+		eb_queue_hint_forget();
+}
+
 static void
 tell_workers(Node *command)
 {
 	switch (nodeTag(command))
 	{
 		case T_TransactionStmt:
-			if (castNode(TransactionStmt, command)->kind ==
-				TRANS_STMT_COMMIT_PREPARED)
-				eb_wake_router();
+			tell_of_prepared(castNode(TransactionStmt, command)->kind);
 			break;
 		case T_CreatedbStmt:
 		case T_AlterDatabaseStmt:

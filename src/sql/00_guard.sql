@@ -29,7 +29,7 @@ DO $roles$
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['eventbus_admin', 'eventbus_publisher', 'eventbus_monitor'] LOOP
+	FOREACH name IN ARRAY ARRAY['eventbus_admin', 'eventbus_publisher', 'eventbus_monitor', 'eventbus_consumer'] LOOP
 		IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r
 					   WHERE r.rolname OPERATOR(pg_catalog.=) name) THEN
 			BEGIN
@@ -41,4 +41,4 @@ BEGIN
 	END LOOP;
 END
 $roles$;
-GRANT USAGE ON SCHEMA eventbus TO eventbus_admin, eventbus_publisher, eventbus_monitor;
+GRANT USAGE ON SCHEMA eventbus TO eventbus_admin, eventbus_publisher, eventbus_monitor, eventbus_consumer;

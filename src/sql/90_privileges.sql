@@ -38,7 +38,7 @@ BEGIN
 		WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner
 		  AND (a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid OR o.nothing_for_public)
 		  AND pg_catalog.pg_get_userbyid(a.grantee) OPERATOR(pg_catalog.<>) ALL
-			  (ARRAY['eventbus_admin', 'eventbus_publisher', 'eventbus_monitor']::pg_catalog.name[])
+			  (ARRAY['eventbus_admin', 'eventbus_publisher', 'eventbus_monitor', 'eventbus_consumer']::pg_catalog.name[])
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', leak.object, leak.grantee);
 	END LOOP;

@@ -15,3 +15,7 @@ SELECT pg_catalog.pg_extension_config_dump('eventbus.dead_letter_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.resolved_dead_letters', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target', '');
 SELECT pg_catalog.pg_extension_config_dump('eventbus.target_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.queue_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.queue_heads', '');
+SELECT pg_catalog.pg_extension_config_dump('eventbus.message_claims', '');

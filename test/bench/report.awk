@@ -79,6 +79,19 @@ function queue_line(what, kind) {
 		times(cpu("queue/" kind " 20000") / cpu("queue/" kind " 1000")))
 }
 
+function message_line(what, ours, baseline, messages, goal) {
+	line(what, rate(messages * median("messages/" ours " tps")), rate(messages * median("messages/" baseline " tps")),
+		median("messages/" ours " tps") / median("messages/" baseline " tps"), "≥", goal,
+		times(cpu("messages/" baseline) / cpu("messages/" ours)))
+}
+
+function message_lines() {
+	message_line("100 events put, which a rule sends to a queue, 4 clients: beside INSERT into a table", "put_queue", "put_table", 100, 1)
+	message_line("10 messages received, then deleted, 4 clients: beside a table and SKIP LOCKED", "receive_queue", "receive_table", 10, 1)
+	message_line("the same under a snapshot held long: beside the table under it", "held_queue", "held_table", 10, 1)
+	message_line("the same: beside without the snapshot", "held_queue", "receive_queue", 10, 0.9)
+}
+
 END {
 	print "| work | eventbus | beside | ratio | to reach | ratio of CPU time |"
 	print "|---|---|---|---|---|---|"
@@ -124,6 +137,8 @@ END {
 		queue_line("10,000 targets and 1,000 places in the work queue, routing: beside enough places", "routed")
 		queue_line("the same, routed and delivered", "delivered")
 	}
+	if (has("messages/receive_queue tps"))
+		message_lines()
 	n = split("plain indexed defaults generated triggered", kinds, " ")
 	for (i = 1; i <= n; i++)
 		if (has("tables/" kinds[i]))
