@@ -12,7 +12,7 @@ SELECT eb_put_target('tq', 'a', 'queue', 'nowhere', 'tq');
 SELECT eb_put_target('tq', 'a', 'queue', 'tq', 'tq', '{"group": "x"}');
 SELECT eb_put_target('tq', 'a', 'queue', 'tq', 'tq', '{"message_group_id": 1}');
 SELECT eb_put_target('tq', 'a', 'queue', 'arn:aws:sqs:us-east-1:123456789012:tq', 'tq');
-SELECT eb_put_target('tq', 'b', 'queue', 'tq.fifo', 'tq');
+SELECT eb_put_target('tq', 'b', 'queue', 'tq.fifo', 'tq', maximum_retry_attempts => 0);
 SELECT eb_put_target('tq', 'c', 'queue', 'tq.fifo', 'tq', '{"message_group_id": "all"}');
 SELECT id, type, resource FROM eventbus.targets WHERE event_bus = 'tq' ORDER BY id;
 
