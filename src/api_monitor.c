@@ -58,9 +58,18 @@ put_worker(ReturnSetInfo *rsinfo, const char *kind, int number,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* The same, unless the place is empty because nobody is needed there. */
+static void
+put_worker_if_any(ReturnSetInfo *rsinfo, const char *kind, int number,
+				  const EbWorkerSlot *place)
+{
+	if (place->pid != 0 || place->failures > 0)
+		put_worker(rsinfo, kind, number, place);
+}
+
 /*
  * eventbus.workers(): the launcher, and the router and the dispatchers of this
- * database. No row where the library is not preloaded.
+ * database, and its maintenance worker when it runs. No row where the library is not preloaded.
  */
 Datum
 eventbus_workers(PG_FUNCTION_ARGS)
@@ -77,10 +86,10 @@ eventbus_workers(PG_FUNCTION_ARGS)
 	{
 		put_worker(rsinfo, "router", 0, &database->router);
 		for (int i = 0; i < EB_MAX_DISPATCHERS; i++)
-			if (database->dispatchers[i].pid != 0 ||
-				database->dispatchers[i].failures > 0)
-				put_worker(rsinfo, "dispatcher", i,
-						   &database->dispatchers[i]);
+			put_worker_if_any(rsinfo, "dispatcher", i,
+							  &database->dispatchers[i]);
+		put_worker_if_any(rsinfo, "maintenance worker", 0,
+						  &database->maintenance);
 	}
 	LWLockRelease(eb_shared->lock);
 	return (Datum) 0;

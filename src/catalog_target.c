@@ -112,7 +112,7 @@ insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 
 	/* a copy of a database has no stream before somebody has seen it */
 	if (eb_generation() == 0)
-		(void) eb_make_leaves();
+		(void) eb_make_leaves(true);
 
 	args[0] = eb_sql_int(rule->rule_id);
 	args[1] = eb_sql_text(spec->id);

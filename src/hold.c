@@ -104,9 +104,8 @@ end_workers(Oid dboid)
 	db = eb_shmem_database(dboid);
 	if (db != NULL)
 	{
-		n += end_worker(&db->router);
-		for (int i = 0; i < EB_MAX_DISPATCHERS; i++)
-			n += end_worker(&db->dispatchers[i]);
+		for (int i = EB_FIRST_WORKER; i <= EB_LAST_WORKER; i++)
+			n += end_worker(eb_shmem_place(db, i));
 	}
 	LWLockRelease(eb_shared->lock);
 	return n;

@@ -186,17 +186,14 @@ end_workers(EbDatabase *db)
 {
 	bool		any = false;
 
-	if (db->router.pid != 0)
+	for (int i = EB_FIRST_WORKER; i <= EB_LAST_WORKER; i++)
 	{
-		any = true;
-		(void) kill(db->router.pid, SIGTERM);
-	}
-	for (int i = 0; i < EB_MAX_DISPATCHERS; i++)
-	{
-		if (db->dispatchers[i].pid == 0)
+		EbWorkerSlot *place = eb_shmem_place(db, i);
+
+		if (place->pid == 0)
 			continue;
 		any = true;
-		(void) kill(db->dispatchers[i].pid, SIGTERM);
+		(void) kill(place->pid, SIGTERM);
 	}
 	return any;
 }
@@ -453,7 +450,7 @@ start_router(const Candidate *candidate)
 	if (db != NULL)
 	{
 		started = eb_worker_launch(candidate->dboid, candidate->datname,
-								   EB_ROUTER_NUMBER, &start.handle);
+								   EB_ROUTER_NUMBER, false, &start.handle);
 		if (!started)
 			restore_slot(db, &before);
 	}

@@ -20,9 +20,15 @@
  * transaction, a VACUUM (FREEZE) by the worker afterwards, after which nobody
  * ever needs to write to it again.
  *
- * All of this is done under one lock (eb_leaves_lock()). The worker is the
- * router and never waits for it, nor for a lock on a leaf: who holds one may
- * sit idle in a transaction. What it cannot do now is for another round, soon.
+ * Two processes share the work. The router (eb_maintenance_prepare()) makes
+ * leaves, takes xids, and stores its cursor: short things, and without it
+ * nothing would be put or sealed. What takes long, seals and all that follows
+ * them, is for the maintenance worker, and for eb_run_maintenance(). These two
+ * may be at it at the same time: who seals a leaf holds a lock on it that no
+ * two can have, until its seal can be seen.
+ *
+ * None of them waits for a lock: who holds it may sit idle in a transaction.
+ * What cannot be done now is for another round, soon.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,44 +58,36 @@
 
 static void clean_deduplication(void);
 static bool lock_leaves(void);
-static List *begin_round(void);
 static void keep_queues(void);
-static void retire_generations(void);
-static bool seal_in_transaction(const EbLeaf *leaf);
-static List *ended_leaves(void);
+static bool make_and_mark(bool *due);
+static EbLeaf *ended_leaves(int *nleaves);
 static FullTransactionId routed_horizon(void);
-static bool seal_if_possible(const EbLeaf *leaf);
+static bool is_due(const EbLeaf *leaf, FullTransactionId horizon);
 static void set_seal_xid(const EbLeaf *leaf);
+static bool seal_in_transaction(const EbLeaf *leaf);
+static bool seal_if_possible(const EbLeaf *leaf);
+static bool is_open(const EbLeaf *leaf);
 static bool has_younger_rows(const EbLeaf *leaf, FullTransactionId horizon);
 static void freeze(const EbLeaf *leaf);
 static bool vacuum_if_free(const EbLeaf *leaf);
 
-/* This round left something out because somebody has it locked. */
+/* Something was left out because somebody has it locked. */
 static bool locked_out;
 
-/* --- a round -------------------------------------------------------------- */
+/* --- the router's part ---------------------------------------------------- */
 
 bool
-eb_maintenance_round(void)
+eb_maintenance_prepare(bool *due)
 {
-	List	   *leaves;
-	ListCell   *cell;
+	EbLeaf		leaf = {.range_start = DT_NOBEGIN};
 
 	locked_out = false;
 	clean_deduplication();
-	leaves = begin_round();
 	keep_queues();
-	if (leaves == NIL)
-		return !locked_out;
-	eb_router_checkpoint();
-	foreach(cell, leaves)
+	if (make_and_mark(due))
 	{
-		EbLeaf	   *leaf = lfirst(cell);
-
-		if (!leaf->sealed)
-			leaf->sealed = seal_in_transaction(leaf);
-		if (leaf->sealed)
-			freeze(leaf);
+		eb_router_checkpoint();
+		*due |= eb_maintenance_next(&leaf);
 	}
 	return !locked_out;
 }
@@ -118,49 +116,31 @@ lock_leaves(void)
 	return false;
 }
 
-/* Makes leaves, and says which are to be sealed or frozen (copies). */
-static List *
-begin_round(void)
+/*
+ * Makes leaves, and takes xids for those that are over. Returns whether there
+ * are any that are not done with; *due: there is another generation to look at.
+ */
+static bool
+make_and_mark(bool *due)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *leaves;
+	const int32 *generations;
+	EbLeaf	   *leaves;
+	int			nleaves;
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (lock_leaves())
+	if (eb_make_leaves(false) < 0)
+		locked_out = true;
+	leaves = ended_leaves(&nleaves);
+	for (int i = 0; i < nleaves; i++)
 	{
-		(void) eb_make_leaves();
-		retire_generations();
+		if (!FullTransactionIdIsValid(leaves[i].seal_xid) && lock_leaves())
+			set_seal_xid(&leaves[i]);
 	}
-	MemoryContextSwitchTo(caller);
-	leaves = ended_leaves();
+	*due = eb_generations(&generations) > 1;
 	PopActiveSnapshot();
 	eb_worker_commit();
-	MemoryContextSwitchTo(caller);
-	return leaves;
-}
-
-/* Restored generations whose deliveries are all made are of no more use. */
-static void
-retire_generations(void)
-{
-	const int32 *generations;
-
-	if (eb_generations(&generations) <= 1)
-		return;
-	if (eb_run_sql("UPDATE eventbus.generations g SET state = 'drained'"
-				   " WHERE g.state OPERATOR(pg_catalog.=) 'resumed'"
-				   " AND NOT EXISTS (SELECT FROM eventbus.deliveries d"
-				   " JOIN eventbus.target t"
-				   " ON t.target_id OPERATOR(pg_catalog.=) d.target_id"
-				   " JOIN eventbus.target_positions p"
-				   " ON p.target_id OPERATOR(pg_catalog.=) d.target_id"
-				   " AND p.generation OPERATOR(pg_catalog.=) d.generation"
-				   " WHERE d.generation OPERATOR(pg_catalog.=) g.generation"
-				   " AND d.last_seq OPERATOR(pg_catalog.>) p.position)"
-				   " AND NOT EXISTS (SELECT FROM eventbus.delivery_retries r"
-				   " WHERE r.generation OPERATOR(pg_catalog.=) g.generation)") > 0)
-		eb_leaves_changed();
+	return nleaves > 0;
 }
 
 /* Begins a transaction for a part of the round; memory is the caller's. */
@@ -218,39 +198,89 @@ keep_queues(void)
 	}
 }
 
-static bool
-seal_in_transaction(const EbLeaf *leaf)
+/* --- the maintenance worker's --------------------------------------------- */
+
+bool
+eb_maintenance_next(EbLeaf *leaf)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	bool		sealed;
+	const EbLeafArray *array;
+	FullTransactionId horizon;
+	bool		found = false;
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	sealed = lock_leaves() && seal_if_possible(leaf);
+	horizon = routed_horizon();
+	array = eb_leaves(eb_generation(), EB_LOG_EVENTS);
+	for (int i = 0; i < array->nleaves && !found; i++)
+	{
+		found = array->leaves[i].range_start > leaf->range_start &&
+			is_due(&array->leaves[i], horizon);
+		if (found)
+			*leaf = array->leaves[i];
+	}
 	PopActiveSnapshot();
 	eb_worker_commit();
-	MemoryContextSwitchTo(caller);
-	return sealed;
+	return found;
 }
+
+bool
+eb_maintenance_tend(const EbLeaf *leaf)
+{
+	locked_out = false;
+	if (leaf->sealed || seal_in_transaction(leaf))
+		freeze(leaf);
+	return !locked_out;
+}
+
+bool
+eb_maintenance_retire(void)
+{
+	const int32 *generations;
+
+	locked_out = false;
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (eb_generations(&generations) > 1 && lock_leaves() &&
+		eb_run_sql("UPDATE eventbus.generations g SET state = 'drained'"
+				   " WHERE g.state OPERATOR(pg_catalog.=) 'resumed'"
+				   " AND NOT EXISTS (SELECT FROM eventbus.deliveries d"
+				   " JOIN eventbus.target t"
+				   " ON t.target_id OPERATOR(pg_catalog.=) d.target_id"
+				   " JOIN eventbus.target_positions p"
+				   " ON p.target_id OPERATOR(pg_catalog.=) d.target_id"
+				   " AND p.generation OPERATOR(pg_catalog.=) d.generation"
+				   " WHERE d.generation OPERATOR(pg_catalog.=) g.generation"
+				   " AND d.last_seq OPERATOR(pg_catalog.>) p.position)"
+				   " AND NOT EXISTS (SELECT FROM eventbus.delivery_retries r"
+				   " WHERE r.generation OPERATOR(pg_catalog.=) g.generation)") > 0)
+		eb_leaves_changed();
+	PopActiveSnapshot();
+	eb_worker_commit();
+	return !locked_out;
+}
+
+/* --- a user's ------------------------------------------------------------- */
 
 EbMaintenanceResult
 eb_maintenance_run(void)
 {
 	EbMaintenanceResult result = {0, 0};
 	EbSavedUser saved;
-	ListCell   *cell;
+	EbLeaf	   *leaves;
+	int			nleaves;
 
 	(void) eb_leaves_lock(true);
-	result.leaves_made = eb_make_leaves();
+	result.leaves_made = eb_make_leaves(true);
 	saved = eb_owner_enter();
 	if (eb_shared == NULL)
 		eb_deduplication_clean();	/* there is no worker to do it */
-	foreach(cell, ended_leaves())
+	leaves = ended_leaves(&nleaves);
+	for (int i = 0; i < nleaves; i++)
 	{
-		const EbLeaf *leaf = lfirst(cell);
-
-		if (!leaf->sealed)
-			result.leaves_sealed += seal_if_possible(leaf);
+		if (!FullTransactionIdIsValid(leaves[i].seal_xid))
+			set_seal_xid(&leaves[i]);
+		else if (!leaves[i].sealed)
+			result.leaves_sealed += seal_if_possible(&leaves[i]);
 	}
 	eb_owner_leave(saved);
 
@@ -259,30 +289,24 @@ eb_maintenance_run(void)
 	return result;
 }
 
-/* Leaves of the event log that are over and not frozen (copies). */
-static List *
-ended_leaves(void)
+/* --- which leaves --------------------------------------------------------- */
+
+/* Leaves of the event log that are over and not frozen (a copy). */
+static EbLeaf *
+ended_leaves(int *nleaves)
 {
 	const EbLeafArray *array = eb_leaves(eb_generation(), EB_LOG_EVENTS);
 	TimestampTz now = GetCurrentTimestamp();
-	List	   *result = NIL;
+	EbLeaf	   *ended = palloc(sizeof(EbLeaf) * Max(array->nleaves, 1));
 
+	*nleaves = 0;
 	for (int i = 0; i < array->nleaves; i++)
 	{
-		const EbLeaf *leaf = &array->leaves[i];
-
-		if (leaf->range_end <= now && !leaf->frozen)
-		{
-			EbLeaf	   *copy = palloc(sizeof(EbLeaf));
-
-			*copy = *leaf;
-			result = lappend(result, copy);
-		}
+		if (array->leaves[i].range_end <= now && !array->leaves[i].frozen)
+			ended[(*nleaves)++] = array->leaves[i];
 	}
-	return result;
+	return ended;
 }
-
-/* --- sealing -------------------------------------------------------------- */
 
 /* Transactions older than this have ended, and their events are routed. */
 static FullTransactionId
@@ -295,31 +319,15 @@ routed_horizon(void)
 	return FullTransactionIdFromU64(cursor.last_snapshot->xmin);
 }
 
-/* Takes a leaf as far on the way to its seal as it goes; true: sealed. */
+/* Is it to be sealed, or to be frozen, as far as the cursor can tell? */
 static bool
-seal_if_possible(const EbLeaf *leaf)
+is_due(const EbLeaf *leaf, FullTransactionId horizon)
 {
-	FullTransactionId horizon = routed_horizon();
-
-	if (!FullTransactionIdIsValid(leaf->seal_xid))
-	{
-		set_seal_xid(leaf);
+	if (leaf->frozen || leaf->range_end > GetCurrentTimestamp())
 		return false;
-	}
-	if (!FullTransactionIdPrecedes(leaf->seal_xid, horizon))
-		return false;
-
-	/* an old snapshot would not show what others have put meanwhile */
-	if (IsolationUsesXactSnapshot())
-		return false;
-
-	/* CREATE INDEX would wait for it; somebody who writes there goes first */
-	if (!ConditionalLockRelationOid(leaf->relid, ShareLock))
-		return false;
-	if (has_younger_rows(leaf, horizon))
-		return false;
-	eb_seal_leaf(eb_generation(), leaf);
-	return true;
+	return leaf->sealed ||
+		(FullTransactionIdIsValid(leaf->seal_xid) &&
+		 FullTransactionIdPrecedes(leaf->seal_xid, horizon));
 }
 
 static void
@@ -331,6 +339,56 @@ set_seal_xid(const EbLeaf *leaf)
 			   U64FromFullTransactionId(ReadNextFullTransactionId()),
 			   leaf->leaf_id, eb_generation());
 	eb_leaves_changed();
+}
+
+/* --- sealing -------------------------------------------------------------- */
+
+static bool
+seal_in_transaction(const EbLeaf *leaf)
+{
+	bool		sealed;
+
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	sealed = seal_if_possible(leaf);
+	PopActiveSnapshot();
+	eb_worker_commit();
+	return sealed;
+}
+
+/* Seals a leaf that has a seal_xid, unless there is something against it. */
+static bool
+seal_if_possible(const EbLeaf *leaf)
+{
+	FullTransactionId horizon = routed_horizon();
+
+	if (!is_due(leaf, horizon))
+		return false;
+
+	/* an old snapshot would not show what others have put meanwhile */
+	if (IsolationUsesXactSnapshot())
+		return false;
+
+	/* somebody who writes there, or seals it, goes first */
+	if (!ConditionalLockRelationOid(leaf->relid, ShareRowExclusiveLock))
+	{
+		locked_out = true;
+		return false;
+	}
+	if (!is_open(leaf) || has_younger_rows(leaf, horizon))
+		return false;
+	eb_seal_leaf(eb_generation(), leaf);
+	return true;
+}
+
+/* Is it, now that we have its lock, still there and not sealed? */
+static bool
+is_open(const EbLeaf *leaf)
+{
+	const EbLeaf *found = eb_leaf_by_id(eb_generation(), EB_LOG_EVENTS,
+										leaf->leaf_id);
+
+	return found != NULL && found->relid == leaf->relid && !found->sealed;
 }
 
 /* Has it rows of transactions that may not be routed yet? */
@@ -370,6 +428,7 @@ freeze(const EbLeaf *leaf)
 	MemoryContext caller = CurrentMemoryContext;
 	bool		done;
 
+	/* VACUUM is to find its statement after its transactions, too */
 	eb_worker_begin();
 	MemoryContextSwitchTo(caller);
 	done = vacuum_if_free(leaf);
@@ -379,17 +438,13 @@ freeze(const EbLeaf *leaf)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (lock_leaves())
-	{
-		eb_run_sql("UPDATE eventbus.leaves"
-				   " SET frozen_at = pg_catalog.clock_timestamp()"
-				   " WHERE leaf_id = %d AND generation = %d",
-				   leaf->leaf_id, eb_generation());
-		eb_leaves_changed();
-	}
+	eb_run_sql("UPDATE eventbus.leaves"
+			   " SET frozen_at = pg_catalog.clock_timestamp()"
+			   " WHERE leaf_id = %d AND generation = %d",
+			   leaf->leaf_id, eb_generation());
+	eb_leaves_changed();
 	PopActiveSnapshot();
 	eb_worker_commit();
-	MemoryContextSwitchTo(caller);
 }
 
 /*

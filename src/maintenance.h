@@ -18,14 +18,37 @@ typedef struct EbMaintenanceResult
 } EbMaintenanceResult;
 
 /*
- * One round, in transactions of its own (call outside a transaction): leaves
- * ahead, sealing, VACUUM (FREEZE) of sealed leaves. The router's process calls
- * it each minute, and at once when EbDatabase.maintenance_wanted is set. False
- * when something was left out because somebody has it locked: call again soon.
+ * Those for workers run transactions of their own: call them outside one.
+ * Where they return false, something was left out because somebody has it
+ * locked: call again soon.
  */
-extern bool eb_maintenance_round(void);
 
-/* The same in the caller's transaction, as the extension's owner; no VACUUM. */
+/*
+ * Router: makes leaves ahead, notes which are over, stores the cursor. Never
+ * takes long. Called each minute, and at once when EbDatabase.
+ * maintenance_wanted is set. *due: the maintenance worker has something to do.
+ */
+extern bool eb_maintenance_prepare(bool *due);
+
+/*
+ * Maintenance worker: the oldest leaf after *leaf (by its range_start) that is
+ * to be sealed or frozen becomes *leaf. False when there is none.
+ */
+extern bool eb_maintenance_next(EbLeaf *leaf);
+
+/* Maintenance worker: seals that leaf, then VACUUM (FREEZE). */
+extern bool eb_maintenance_tend(const EbLeaf *leaf);
+
+/*
+ * Maintenance worker: restored generations whose deliveries are all made are of
+ * no more use from now on.
+ */
+extern bool eb_maintenance_retire(void);
+
+/*
+ * Makes leaves and seals in the caller's transaction, as the extension's owner;
+ * the maintenance worker is to follow with VACUUM.
+ */
 extern EbMaintenanceResult eb_maintenance_run(void);
 
 /*

@@ -25,7 +25,8 @@
  * A sealed leaf takes no more rows. The one way into a past leaf is a clock
  * that steps back; eb_leaf_open() then moves the row's time on to the next
  * leaf. Since sealing holds a lock that conflicts with RowExclusiveLock until
- * its commit, looking again after the lock is granted is enough.
+ * its commit, looking again after the lock is granted is enough. That may take
+ * long, so a leaf that is being sealed is not waited for, but passed over, too.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,6 +40,7 @@
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -220,7 +222,7 @@ eb_leaf_open_or_make(EbLog log, TimestampTz *at)
 
 	if (leaf == NULL)
 	{
-		(void) eb_make_leaves();
+		(void) eb_make_leaves(true);
 		leaf = eb_leaf_open(log, at);
 	}
 	if (leaf == NULL)
@@ -254,7 +256,17 @@ eb_leaf_open_restored(int32 generation, EbLog log, TimestampTz *at)
 	return table_open(leaf->relid, RowExclusiveLock);
 }
 
-/* The leaf for *at, or the first one after it if that one is sealed. */
+/* Does it take rows, and without having us wait until it is sealed? */
+static bool
+is_open(const EbLeaf *leaf)
+{
+	if (leaf->sealed)
+		return false;
+	return !FullTransactionIdIsValid(leaf->seal_xid) ||
+		ConditionalLockRelationOid(leaf->relid, RowExclusiveLock);
+}
+
+/* The leaf for *at, or the first one after it if that one is not open. */
 static const EbLeaf *
 leaf_to_append(EbLog log, TimestampTz *at)
 {
@@ -274,7 +286,7 @@ leaf_to_append(EbLog log, TimestampTz *at)
 	}
 	if (low == array->nleaves || array->leaves[low].range_start > *at)
 		return NULL;
-	while (low < array->nleaves && array->leaves[low].sealed)
+	while (low < array->nleaves && !is_open(&array->leaves[low]))
 		low++;
 	if (low == array->nleaves)
 		return NULL;

@@ -72,9 +72,9 @@ extern const EbLeaf *eb_leaf_by_id(int32 generation, EbLog log,
 
 /*
  * Opens, with RowExclusiveLock, the leaf of the current generation to append
- * to at time *at. Where the clock was stepped back into a sealed leaf, *at is
- * moved on to the start of the first leaf after it that takes rows. NULL when
- * no leaf fits. Close it with table_close(rel, NoLock).
+ * to at time *at. Where the clock was stepped back into a leaf that is sealed,
+ * or just being sealed, *at is moved on to the start of the first leaf after it
+ * that takes rows. NULL when no leaf fits. Close it with table_close(rel, NoLock).
  */
 extern Relation eb_leaf_open(EbLog log, TimestampTz *at);
 
@@ -99,16 +99,18 @@ extern Relation eb_leaf_index(Relation leaf, int ncolumns,
 							  const AttrNumber *columns, bool missing_ok);
 
 /*
- * Takes the lock of whoever makes, seals or retires leaves: one at a time,
- * until the end of the transaction. Without wait, false when somebody has it.
+ * Takes the lock of whoever makes leaves or notes something of them: one at a
+ * time, until the end of the transaction. Without wait, false when somebody
+ * has it.
  */
 extern bool eb_leaves_lock(bool wait);
 
 /*
  * Makes missing leaves ahead of now, and the generation if there is none, in
- * this transaction. Returns how many leaves.
+ * this transaction. Returns how many leaves; without wait -1, and none are
+ * made, when somebody holds a lock in the way.
  */
-extern int	eb_make_leaves(void);
+extern int	eb_make_leaves(bool wait);
 
 /* Tells every process, at commit, that what is said above has changed. */
 extern void eb_leaves_changed(void);

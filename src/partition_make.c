@@ -6,7 +6,8 @@
  * Leaves are made ahead of time with CREATE TABLE and ATTACH PARTITION, which
  * locks the parent weakly (PARTITION OF would lock it against readers and
  * writers); attached empty, they need no scan. Whoever makes them holds a lock
- * on eventbus.leaves that excludes other makers.
+ * on eventbus.leaves that excludes other makers. ATTACH PARTITION has to wait
+ * for who holds the subtree's root, ANALYZE for one; the router has no time to.
  *
  * Nothing that is made here is a member of the extension: pg_dump takes it
  * along as it does any table.
@@ -59,7 +60,7 @@ eventbus_start_generation(PG_FUNCTION_ARGS)
 	creating_extension = false;
 	PG_TRY();
 	{
-		(void) eb_make_leaves();
+		(void) eb_make_leaves(true);
 	}
 	PG_FINALLY();
 	{
@@ -183,8 +184,25 @@ eb_leaves_lock(bool wait)
 	return true;
 }
 
+/* Takes, without waiting, what locks the making of leaves takes. */
+static bool
+lock_what_leaves_need(void)
+{
+	if (!eb_leaves_lock(false))
+		return false;
+	for (int log = 0; log < EB_NLOGS; log++)
+	{
+		Oid			root = eb_relation_oid(eb_log_root(log, eb_generation()));
+
+		if (OidIsValid(root) &&
+			!ConditionalLockRelationOid(root, ShareUpdateExclusiveLock))
+			return false;
+	}
+	return true;
+}
+
 int
-eb_make_leaves(void)
+eb_make_leaves(bool wait)
 {
 	EbSavedUser saved;
 	int			made = 0;
@@ -195,6 +213,8 @@ eb_make_leaves(void)
 	/* most of the time there is nothing to make: then take no lock */
 	if (eb_generation() != 0 && make_all_leaves(true) == 0)
 		return 0;
+	if (!wait && !lock_what_leaves_need())
+		return -1;
 	saved = eb_owner_enter();
 
 	/* then see what the one before us made */

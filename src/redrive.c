@@ -144,7 +144,7 @@ eb_redrive(const EbLetterSelection *selection, EbSqlArg rate_limit,
 
 	/* a copy of a database has no log of its own before somebody needs it */
 	if (eb_generation() == 0)
-		(void) eb_make_leaves();
+		(void) eb_make_leaves(true);
 	generation = eb_generation();
 	set_selectors(args, selection);
 	args[NSELECTORS] = rate_limit;

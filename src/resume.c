@@ -65,7 +65,7 @@ eb_resume(bool deliver)
 	int32		generation;
 
 	/* makes the generation of this database, if no worker has done so */
-	(void) eb_make_leaves();
+	(void) eb_make_leaves(true);
 	(void) eb_leaves_lock(true);
 	while ((generation = next_parked()) != 0)
 	{

@@ -19,10 +19,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "miscadmin.h"
-#include "utils/memutils.h"
-
 #include "guc.h"
 #include "maintenance.h"
 #include "router.h"
@@ -35,8 +31,9 @@
 PGDLLEXPORT void eb_router_main(Datum main_arg);
 
 /*
- * A round that fails is reported and left to the next one: events are routed
- * as long as there are leaves. Returns in how many milliseconds that is.
+ * The router's part of it, which is short; the rest is for another process. A
+ * round that fails is reported and left to the next one: events are routed as
+ * long as there are leaves. Returns in how many milliseconds that is.
  */
 static long
 run_maintenance(void)
@@ -45,16 +42,16 @@ run_maintenance(void)
 
 	PG_TRY();
 	{
-		if (!eb_maintenance_round())
+		bool		due;
+
+		if (!eb_maintenance_prepare(&due))
 			next = RETRY_MS;
+		if (due)
+			eb_worker_want_maintenance();
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortOutOfAnyTransaction();
-		FlushErrorState();
-		RESUME_INTERRUPTS();
+		eb_worker_recover();
 	}
 	PG_END_TRY();
 	return next;
@@ -88,7 +85,7 @@ run_maintenance_if_due(EbDatabase *db)
 
 /*
  * Leaves where another worker needs our background worker slot more. A router
- * that waits for a slot for its dispatchers is no better than an idle one: were
+ * that waits for a slot for other workers is no better than an idle one: were
  * all slots taken by such routers, one has to make the first step.
  */
 static void
@@ -122,7 +119,7 @@ route(EbDatabase *db)
 			break;
 		woken = true;
 		(void) run_maintenance_if_due(db);
-		(void) eb_worker_tend_dispatchers();
+		(void) eb_worker_tend_pool();
 		give_way(GetCurrentTimestamp(), true);
 	}
 	if (drained && ticket > pg_atomic_read_u64(&db->route_done))
@@ -170,7 +167,7 @@ eb_router_main(Datum main_arg)
 		busy = route(db);
 		if (busy)
 			idle_since = GetCurrentTimestamp();
-		tend = eb_worker_tend_dispatchers();
+		tend = eb_worker_tend_pool();
 		give_way(idle_since, tend >= 0);
 		if (has_work(db))
 			continue;

@@ -92,8 +92,8 @@ reset_database(EbDatabase *db)
 {
 	db->state = EB_DATABASE_PROBE;
 	db->probe_wanted = false;
-	memset(&db->router, 0, sizeof(db->router));
-	memset(db->dispatchers, 0, sizeof(db->dispatchers));
+	for (int i = EB_FIRST_WORKER; i <= EB_LAST_WORKER; i++)
+		memset(eb_shmem_place(db, i), 0, sizeof(EbWorkerSlot));
 	pg_atomic_write_u32(&db->put_pending, 0);
 	pg_atomic_write_u32(&db->maintenance_wanted, 0);
 	pg_atomic_write_u64(&db->put_until, 0);

@@ -21,6 +21,16 @@
 #define EB_MAX_HOLDS		64	/* backends that hold a database at a time */
 
 /*
+ * The workers of a database have numbers: its dispatchers from 0 on, and the
+ * others these. All of them, for loops: EB_FIRST_WORKER .. EB_LAST_WORKER.
+ */
+#define EB_ROUTER_NUMBER		(-1)
+#define EB_MAINTENANCE_NUMBER	EB_MAX_DISPATCHERS
+
+#define EB_FIRST_WORKER			EB_ROUTER_NUMBER
+#define EB_LAST_WORKER			EB_MAINTENANCE_NUMBER
+
+/*
  *		FREE --> PROBE --> STARTING --> RUNNING
  *		           ^         |   |         |
  *		           |         |   +--> ABSENT --> FREE
@@ -73,6 +83,7 @@ typedef struct EbDatabase
 	bool		probe_wanted;	/* somebody created the extension: look again */
 	EbWorkerSlot router;
 	EbWorkerSlot dispatchers[EB_MAX_DISPATCHERS];
+	EbWorkerSlot maintenance;	/* filled only while there is some to do */
 
 	/* any process */
 	pg_atomic_uint32 put_pending;	/* commits since the router last looked */
@@ -90,6 +101,18 @@ typedef struct EbDatabase
 	/* waiters of eb_wait_until_delivered(); dispatchers and router broadcast */
 	ConditionVariable progress;
 } EbDatabase;
+
+/* The place of the worker of that number. */
+static inline EbWorkerSlot *
+eb_shmem_place(EbDatabase *db, int number)
+{
+	if (number == EB_ROUTER_NUMBER)
+		return &db->router;
+	if (number == EB_MAINTENANCE_NUMBER)
+		return &db->maintenance;
+	Assert(number >= 0 && number < EB_MAX_DISPATCHERS);
+	return &db->dispatchers[number];
+}
 
 /* A backend that needs a database without workers (hold.c). */
 typedef struct EbHold

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * worker.c
- *		What routers and dispatchers have in common: start, transaction
+ *		What the workers of a database have in common: start, transaction
  *		bracket, wait, exit.
  *
  * A worker is a dynamic background worker that the postmaster never restarts:
- * the launcher restarts routers, the router restarts dispatchers, both by what
+ * the launcher restarts routers, the router restarts the others, both by what
  * they see in the worker's place in shared memory.
  *
  * The place is taken first, before the process connects to its database, and
@@ -77,19 +77,40 @@
 #define IDLE_RESTART_S		60	/* who left idle, if nobody asks before */
 #define UNDONE_RESTART_S	2
 #define TOLD_RESTART_S		1
+#define MAINTENANCE_RESTART_S	10	/* maintenance that was left undone */
 #define COMPLAIN_S			600 /* between two lines about the same */
 #define IDLE_MS				250 /* who is idle for so long can make room */
 #define TURN_MS				2000	/* and who has run for so long, busy too */
 #define MAX_VERSION_LENGTH	64
 #define KEPT_MEMORY			(16 * 1024 * 1024)
 #define ROUTER_LOCK_CLASS	0xEB	/* advisory locks of SQL are 1 and 2 */
+#define URGENT				0x100	/* in EbShared.slot_wanted */
 
 /* What a worker is told when it is launched; in bgw_extra. */
 typedef struct WorkerArguments
 {
 	Oid			dboid;
-	int			number;			/* EB_ROUTER_NUMBER, or a dispatcher's */
+	int			number;
 } WorkerArguments;
+
+/* What tells workers of one kind from another. */
+typedef struct WorkerKind
+{
+	const char *type;			/* bgw_type */
+	const char *main;			/* bgw_function_name */
+	const char *idle_event;		/* wait event */
+} WorkerKind;
+
+static const WorkerKind router_kind = {
+	"eventbus router", "eb_router_main", "EventbusRouterIdle"
+};
+static const WorkerKind dispatcher_kind = {
+	"eventbus dispatcher", "eb_dispatcher_main", "EventbusDispatcherIdle"
+};
+static const WorkerKind maintenance_kind = {
+	"eventbus maintenance worker", "eb_maintenance_main",
+	"EventbusMaintenanceIdle"
+};
 
 typedef struct Setting
 {
@@ -108,6 +129,8 @@ static const Setting settings[] = {
 	{"idle_session_timeout", "0"},
 	{"jit", "off"},
 	{"lock_timeout", "0"},
+	/* background worker slots are for workers */
+	{"max_parallel_maintenance_workers", "0"},
 	{"quote_all_identifiers", "off"},
 	/* a worker is nobody but itself */
 	{"role", "none"},
@@ -153,6 +176,20 @@ is_router(void)
 	return arguments.number == EB_ROUTER_NUMBER;
 }
 
+static const WorkerKind *
+kind_of(int number)
+{
+	switch (number)
+	{
+		case EB_ROUTER_NUMBER:
+			return &router_kind;
+		case EB_MAINTENANCE_NUMBER:
+			return &maintenance_kind;
+		default:
+			return &dispatcher_kind;
+	}
+}
+
 /* ---- launching ---- */
 
 /* One line in the log in ten minutes will do, whoever writes it. */
@@ -173,39 +210,39 @@ may_complain(void)
 
 /* EbShared.slot_wanted when that worker lacks a slot. */
 static uint64
-slot_wish(Oid dboid, int number)
+slot_wish(Oid dboid, int number, bool urgent)
 {
-	return (uint64) dboid << 32 | (uint32) (number - EB_ROUTER_NUMBER);
+	return (uint64) dboid << 32 | (urgent ? URGENT : 0) |
+		(uint32) (number - EB_FIRST_WORKER);
 }
 
 /* Asks the workers of all databases whether one can go. */
 static void
-ask_for_slot(Oid dboid, int number)
+ask_for_slot(uint64 wish)
 {
-	pg_atomic_write_u64(&eb_shared->slot_wanted, slot_wish(dboid, number));
+	pg_atomic_write_u64(&eb_shared->slot_wanted, wish);
 	LWLockAcquire(eb_shared->lock, LW_SHARED);
 	for (int i = 0; i < eb_shared->ndatabases; i++)
 	{
-		EbDatabase *db = &eb_shared->databases[i];
-
-		if (db->router.latch != NULL)
-			SetLatch(db->router.latch);
-		for (int j = 0; j < EB_MAX_DISPATCHERS; j++)
+		for (int j = EB_FIRST_WORKER; j <= EB_LAST_WORKER; j++)
 		{
-			if (db->dispatchers[j].latch != NULL)
-				SetLatch(db->dispatchers[j].latch);
+			EbDatabase *db = &eb_shared->databases[i];
+			Latch	   *latch = eb_shmem_place(db, j)->latch;
+
+			if (latch != NULL)
+				SetLatch(latch);
 		}
 	}
 	LWLockRelease(eb_shared->lock);
 }
 
 bool
-eb_worker_launch(Oid dboid, const char *datname, int number,
+eb_worker_launch(Oid dboid, const char *datname, int number, bool urgent,
 				 BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker = {0};
 	WorkerArguments args = {dboid, number};
-	bool		router = number == EB_ROUTER_NUMBER;
+	const WorkerKind *kind = kind_of(number);
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -213,16 +250,14 @@ eb_worker_launch(Oid dboid, const char *datname, int number,
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
 	strlcpy(worker.bgw_library_name, EB_LIBRARY_NAME, BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name,
-			router ? "eb_router_main" : "eb_dispatcher_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_type,
-			router ? "eventbus router" : "eventbus dispatcher", BGW_MAXLEN);
-	if (router)
-		snprintf(worker.bgw_name, BGW_MAXLEN,
-				 "eventbus router for database %s", datname);
+	strlcpy(worker.bgw_function_name, kind->main, BGW_MAXLEN);
+	strlcpy(worker.bgw_type, kind->type, BGW_MAXLEN);
+	if (kind == &dispatcher_kind)
+		snprintf(worker.bgw_name, BGW_MAXLEN, "%s %d for database %s",
+				 kind->type, number, datname);
 	else
-		snprintf(worker.bgw_name, BGW_MAXLEN,
-				 "eventbus dispatcher %d for database %s", number, datname);
+		snprintf(worker.bgw_name, BGW_MAXLEN, "%s for database %s",
+				 kind->type, datname);
 	StaticAssertStmt(sizeof(args) <= BGW_EXTRALEN, "bgw_extra is too small");
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 
@@ -234,7 +269,7 @@ eb_worker_launch(Oid dboid, const char *datname, int number,
 				 errmsg("out of background worker slots"),
 				 errdetail("The %s has to wait for a free one.", worker.bgw_name),
 				 errhint("You might need to increase max_worker_processes.")));
-	ask_for_slot(dboid, number);
+	ask_for_slot(slot_wish(dboid, number, urgent));
 	return false;
 }
 
@@ -253,13 +288,17 @@ seconds_from(TimestampTz time, int seconds)
 	return TimestampTzPlusMilliseconds(time, 1000L * seconds);
 }
 
-/* Counts a failure, and says when the next try may be. */
+/*
+ * Counts a failure, and says when the next try may be. Maintenance that fails
+ * after an hour has not gone well for an hour: it would begin anew.
+ */
 static void
 back_off(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (TimestampDifferenceExceeds(place->started_at, now, FORGIVE_S * 1000))
+	if (arguments.number != EB_MAINTENANCE_NUMBER &&
+		TimestampDifferenceExceeds(place->started_at, now, FORGIVE_S * 1000))
 		place->failures = 0;
 	place->failures++;
 	place->restart_at =
@@ -297,11 +336,26 @@ set_state_behind_router(void)
 	}
 }
 
-/* What the router is to do about a dispatcher that leaves. */
+/*
+ * In how many seconds a worker that the router started and that leaves without
+ * having failed is to be started again; 0: when it is wanted again.
+ */
+static int
+seconds_to_restart(void)
+{
+	bool		maintenance = arguments.number == EB_MAINTENANCE_NUMBER;
+
+	if (leave_reason == EB_LEAVE_UNDONE)
+		return maintenance ? MAINTENANCE_RESTART_S : UNDONE_RESTART_S;
+	return maintenance && leave_reason == EB_LEAVE_TOLD ? TOLD_RESTART_S : 0;
+}
+
+/* What the router is to do about a worker that it started and that leaves. */
 static void
-set_state_behind_dispatcher(void)
+set_state_behind_others(void)
 {
 	EbWorkerSlot *router = &database->router;
+	int			seconds = seconds_to_restart();
 
 	if (leave_reason == EB_LEAVE_FAILED && !eb_hold_is_held(database->dboid))
 	{
@@ -310,12 +364,11 @@ set_state_behind_dispatcher(void)
 	}
 	place->failures = 0;
 	place->restart_at = 0;
-	if (leave_reason != EB_LEAVE_UNDONE)
+	if (seconds == 0)
 		return;
 
 	/* a router that has left before may know nothing of what is undone */
-	place->restart_at = seconds_from(GetCurrentTimestamp(),
-									 UNDONE_RESTART_S);
+	place->restart_at = seconds_from(GetCurrentTimestamp(), seconds);
 	if (database->state == EB_DATABASE_BACKOFF && router->failures == 0)
 		router->restart_at = Min(router->restart_at, place->restart_at);
 }
@@ -341,7 +394,7 @@ leave_place(int code, Datum arg)
 	if (is_router())
 		set_state_behind_router();
 	else
-		set_state_behind_dispatcher();
+		set_state_behind_others();
 	place->pid = 0;
 	place->latch = NULL;
 	/* they leave, too, where the extension is gone */
@@ -369,8 +422,7 @@ take_place(void)
 	LWLockAcquire(eb_shared->lock, LW_EXCLUSIVE);
 	database = eb_shmem_database(arguments.dboid);
 	if (database != NULL)
-		found = is_router() ? &database->router :
-			&database->dispatchers[arguments.number];
+		found = eb_shmem_place(database, arguments.number);
 	if (found != NULL && found->pid == 0)
 	{
 		if (!eb_hold_is_held(arguments.dboid))
@@ -599,6 +651,18 @@ eb_worker_commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
+void
+eb_worker_recover(void)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortOutOfAnyTransaction();
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
 /* ---- between turns ---- */
 
 void
@@ -651,8 +715,7 @@ eb_worker_wait(long milliseconds)
 	int			events;
 
 	if (wait_event == 0)
-		wait_event = eb_wait_event(is_router() ? "EventbusRouterIdle" :
-								   "EventbusDispatcherIdle");
+		wait_event = eb_wait_event(kind_of(arguments.number)->idle_event);
 	events = WaitLatch(MyLatch,
 					   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					   milliseconds, wait_event);
@@ -668,26 +731,46 @@ eb_worker_wait(long milliseconds)
 }
 
 /*
- * Who is idle makes room for any other worker. Who has work does so when it
- * had its turn, or a few busy databases would keep all others from theirs; but
- * only for another database, and a dispatcher only for one that is not wanted
- * less: otherwise databases that could do with more dispatchers than there are
- * slots would take them from each other for ever.
+ * Must a worker that is busy make room for that wish? When it had its turn, or
+ * a few busy databases would keep all others from theirs; but only for another
+ * database, and a dispatcher only for one that is not wanted less: otherwise
+ * databases that could do with more dispatchers than there are slots would take
+ * them from each other for ever. For an urgent wish in any case.
+ */
+static bool
+busy_gives_way(uint64 wish)
+{
+	Oid			dboid = (Oid) (wish >> 32);
+	int			number = (int) (wish & (URGENT - 1)) + EB_FIRST_WORKER;
+
+	if (!TimestampDifferenceExceeds(place->started_at, GetCurrentTimestamp(),
+									TURN_MS))
+		return false;
+	return (wish & URGENT) != 0 ||
+		(dboid != MyDatabaseId && number <= Max(arguments.number, 0));
+}
+
+/*
+ * Who is idle makes room for any other worker, except that no router does for
+ * its own database.
  */
 bool
 eb_worker_should_give_way(TimestampTz idle_since)
 {
 	uint64		wish = pg_atomic_read_u64(&eb_shared->slot_wanted);
-	Oid			dboid = (Oid) (wish >> 32);
-	int			number = (int) (uint32) wish + EB_ROUTER_NUMBER;
-	TimestampTz now;
 
-	if (wish == 0 || (dboid == MyDatabaseId && is_router()))
+	if (wish == 0 || ((Oid) (wish >> 32) == MyDatabaseId && is_router()))
 		return false;
-	now = GetCurrentTimestamp();
-	if (!TimestampDifferenceExceeds(idle_since, now, IDLE_MS) &&
-		(dboid == MyDatabaseId || number > Max(arguments.number, 0) ||
-		 !TimestampDifferenceExceeds(place->started_at, now, TURN_MS)))
+	if ((wish & ~(uint64) URGENT) ==
+		slot_wish(MyDatabaseId, arguments.number, false))
+	{
+		/* it was for us */
+		(void) pg_atomic_compare_exchange_u64(&eb_shared->slot_wanted, &wish,
+											  0);
+		return false;
+	}
+	if (!TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+									IDLE_MS) && !busy_gives_way(wish))
 		return false;
 	return pg_atomic_compare_exchange_u64(&eb_shared->slot_wanted, &wish, 0);
 }

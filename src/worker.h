@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * worker.h
- *		What routers and dispatchers have in common: start, transaction
+ *		What the workers of a database have in common: start, transaction
  *		bracket, wait, exit.
  *
  *-------------------------------------------------------------------------
@@ -13,9 +13,6 @@
 
 #include "compat.h"
 #include "shmem.h"
-
-/* Number of a router, where dispatchers have theirs from 0. */
-#define EB_ROUTER_NUMBER	(-1)
 
 /* Why a worker leaves; decides what becomes of its place. */
 typedef enum EbLeaveReason
@@ -32,11 +29,11 @@ typedef enum EbLeaveReason
 /*
  * Has the postmaster start a worker of a database; the place of that number
  * should be empty. False when all background worker slots are taken: logged now
- * and then, and idle workers of other databases are asked to leave. *handle is
- * allocated in CurrentMemoryContext.
+ * and then, and idle workers are asked to leave; for a worker that is urgently
+ * wanted, busy ones too. *handle is allocated in CurrentMemoryContext.
  */
 extern bool eb_worker_launch(Oid dboid, const char *database, int number,
-							 BackgroundWorkerHandle **handle);
+							 bool urgent, BackgroundWorkerHandle **handle);
 
 /*
  * The first thing a worker's main function does: takes the place that it was
@@ -84,6 +81,12 @@ extern void eb_worker_begin(void);
  */
 extern void eb_worker_commit(void);
 
+/*
+ * In a PG_CATCH() of a worker that goes on: reports the error, and ends the
+ * transaction that it happened in.
+ */
+extern void eb_worker_recover(void);
+
 /* This process's database slot. */
 extern EbDatabase *eb_worker_database(void);
 
@@ -93,15 +96,18 @@ extern int	eb_worker_dispatcher_number(void);
 /*
  * Router: makes sure that so many dispatchers run (never more than
  * eventbus.max_dispatchers), and wakes those that sleep. What cannot be started
- * now is started by eb_worker_tend_dispatchers().
+ * now is started by eb_worker_tend_pool().
  */
 extern void eb_worker_want_dispatchers(int needed);
 
+/* Router: has eb_worker_tend_pool() start the maintenance worker. */
+extern void eb_worker_want_maintenance(void);
+
 /*
- * Router, each time round its loop: starts dispatchers that are wanted, or
- * that failed and may be started again. Returns in how many milliseconds it
- * wants to be called again, -1 when it does not.
+ * Router, each time round its loop: starts workers that are wanted, or that
+ * left something undone and may be started again. Returns in how many
+ * milliseconds it wants to be called again, -1 when it does not.
  */
-extern long eb_worker_tend_dispatchers(void);
+extern long eb_worker_tend_pool(void);
 
 #endif							/* EB_WORKER_H */

@@ -5,7 +5,7 @@ CREATE FUNCTION eventbus.workers(OUT kind text, OUT number int, OUT pid int,
 	RETURNS SETOF record
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'eventbus_workers';
-COMMENT ON FUNCTION eventbus.workers() IS 'launcher, and router and dispatchers of this database; pid is null where none runs';
+COMMENT ON FUNCTION eventbus.workers() IS 'launcher, and router, dispatchers and maintenance worker of this database; pid is null where none runs';
 REVOKE ALL ON FUNCTION eventbus.workers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION eventbus.workers() TO eventbus_admin, eventbus_monitor;
 
@@ -48,7 +48,7 @@ CREATE FUNCTION @extschema@.eb_run_maintenance()
 	RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'eventbus_run_maintenance';
-COMMENT ON FUNCTION @extschema@.eb_run_maintenance() IS 'makes partitions ahead of time and seals those that are over; the worker does it each minute';
+COMMENT ON FUNCTION @extschema@.eb_run_maintenance() IS 'makes partitions ahead of time and seals those that are over; workers do it each minute';
 REVOKE ALL ON FUNCTION @extschema@.eb_run_maintenance() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_run_maintenance() TO eventbus_admin;
 

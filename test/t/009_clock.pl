@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use EventBus::Clock;
 use EventBus::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -16,30 +17,17 @@ use Test::More;
 
 use constant { MINUTE => 60, HOUR => 3600, DAY => 86400 };
 
-my $directory = PostgreSQL::Test::Utils::tempdir();
-my $clock = "$directory/clock";
-my $library = "$directory/step_clock.so";
-
-plan skip_all => 'SKIP: no C compiler: the clock is not stepped'
-  if system('cc', '-shared', '-fPIC', '-O', '-o', $library, "$FindBin::RealBin/../lib/step_clock.c") != 0;
+my $clock = EventBus::Clock->new or plan skip_all => 'SKIP: no C compiler: the clock is not stepped';
+my $base = $clock->base;
 
 my $db = 'postgres';
 my $number = 0;
 
-# Full hours are boundaries of partitions. Times are seconds after this one.
-my $base = time + HOUR - time % HOUR;
-
+# Full hours are boundaries of partitions. Times are seconds after $base.
 sub set_clock
 {
 	my ($to) = @_;
-
-	# in place, and at once: processes have it mapped
-	open(my $file, '+>>', $clock) or die $!;
-	truncate($file, 8);
-	close($file);
-	open($file, '+<', $clock) or die $!;
-	syswrite($file, pack('q', $base + $to - time), 8) == 8 or die $!;
-	close($file);
+	$clock->set($to);
 }
 
 my $node = new_node('main', conf => q{
@@ -50,15 +38,9 @@ autovacuum = off
 max_prepared_transactions = 1
 });
 
-sub start
-{
-	local %ENV = (%ENV, LD_PRELOAD => $library, STEP_CLOCK => $clock);
-	$node->start;
-}
-
 $node->stop;
 set_clock(HOUR - 2 * MINUTE);
-start();
+$clock->start($node);
 
 sub now_is
 {
@@ -195,7 +177,7 @@ sub put_in_future
 	all_is_delivered($node, $db, "$name: an event from the future");
 }
 
-put_in_future('a crash between', 6.5, sub { $node->stop('immediate'); start() });
+put_in_future('a crash between', 6.5, sub { $node->stop('immediate'); $clock->start($node) });
 put_in_future('the same router', 7.5, sub { });
 put_in_future(
 	'another router', 8.5,
