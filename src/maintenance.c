@@ -10,7 +10,9 @@
  *	2.	The cursor's snapshot has no running transaction that is older than
  *		seal_xid. A put takes its xid before it reads the clock, so whoever
  *		put into this leaf has an older one, has ended, and is routed.
- *	3.	The one exception is a clock that was stepped back after 1. So, under
+ *	3.	The one exception is a clock that was stepped back after 1. Mostly it
+ *		is by little, and finds the leaf still open: nothing is sealed before
+ *		it has been over for SEAL_DELAY. When it is by more, then, under
  *		a lock that keeps writers out, the leaf is asked for younger xids; if
  *		there are any, it waits for another round. From the seal on,
  *		eb_leaf_open() keeps new rows out.
@@ -56,10 +58,12 @@
 #include "wake.h"
 #include "worker.h"
 
+#define SEAL_DELAY	(5 * USECS_PER_MINUTE)
+
 static void clean_deduplication(void);
 static bool lock_leaves(void);
-static void keep_queues(void);
 static bool make_and_mark(bool *due);
+static void keep_queues(void);
 static EbLeaf *ended_leaves(int *nleaves);
 static FullTransactionId routed_horizon(void);
 static bool is_due(const EbLeaf *leaf, FullTransactionId horizon);
@@ -80,11 +84,13 @@ bool
 eb_maintenance_prepare(bool *due)
 {
 	EbLeaf		leaf = {.range_start = DT_NOBEGIN};
+	bool		ended;
 
 	locked_out = false;
 	clean_deduplication();
+	ended = make_and_mark(due);
 	keep_queues();
-	if (make_and_mark(due))
+	if (ended)
 	{
 		eb_router_checkpoint();
 		*due |= eb_maintenance_next(&leaf);
@@ -129,7 +135,8 @@ make_and_mark(bool *due)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (eb_make_leaves(false) < 0)
+	/* without a generation there is nothing to route yet: then wait */
+	if (eb_make_leaves(eb_generation() == 0) < 0)
 		locked_out = true;
 	leaves = ended_leaves(&nleaves);
 	for (int i = 0; i < nleaves; i++)
@@ -323,7 +330,7 @@ routed_horizon(void)
 static bool
 is_due(const EbLeaf *leaf, FullTransactionId horizon)
 {
-	if (leaf->frozen || leaf->range_end > GetCurrentTimestamp())
+	if (leaf->frozen || leaf->range_end + SEAL_DELAY > GetCurrentTimestamp())
 		return false;
 	return leaf->sealed ||
 		(FullTransactionIdIsValid(leaf->seal_xid) &&
