@@ -95,8 +95,9 @@ static const MemberType member_types[] = {
 };
 
 /* what of them may also be in SystemMetadata */
-static const char *const system_metadata[] = {
-	"EventGroupId", "DeduplicationId"
+static const MemberType system_metadata_types[] = {
+	{"EventGroupId", offsetof(EbPutEntry, event_group_id), NULL},
+	{"DeduplicationId", offsetof(EbPutEntry, deduplication_id), NULL},
 };
 
 static const struct
@@ -119,7 +120,7 @@ static bool read_member(const JsonbValue *key, const JsonbValue *value,
 						EbPutEntry *entry, EbPutError *error);
 static bool read_string(const MemberType *type, const JsonbValue *value,
 						EbPutEntry *entry, EbPutError *error);
-static bool is_system_metadata(const JsonbValue *key);
+static const MemberType *system_metadata_type(const JsonbValue *key);
 static bool unknown_member(const JsonbValue *key, EbPutError *error);
 static bool same_letters(const char *key, int len, const char *name);
 static bool epoch_to_time(Numeric seconds, TimestampTz *time);
@@ -220,6 +221,7 @@ read_system_metadata(const char *name, const JsonbValue *value,
 	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	member;
+	const MemberType *type;
 
 	if (value->type != jbvBinary ||
 		!JsonContainerIsObject(value->val.binary.data))
@@ -231,24 +233,29 @@ read_system_metadata(const char *name, const JsonbValue *value,
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&iterator, &member, true);
-		if (!is_system_metadata(&key))
+		type = system_metadata_type(&key);
+		if (type == NULL)
 			return invalid(error, name,
 						   "SystemMetadata may have EventGroupId and DeduplicationId only.");
-		if (!read_member(&key, &member, entry, error))
+		if (member.type != jbvNull &&
+			!read_string(type, &member, entry, error))
 			return false;
 	}
 	return true;
 }
 
-static bool
-is_system_metadata(const JsonbValue *key)
+static const MemberType *
+system_metadata_type(const JsonbValue *key)
 {
-	for (int i = 0; i < lengthof(system_metadata); i++)
-		if (strlen(system_metadata[i]) == key->val.string.len &&
-			memcmp(system_metadata[i], key->val.string.val,
-				   key->val.string.len) == 0)
-			return true;
-	return false;
+	for (int i = 0; i < lengthof(system_metadata_types); i++)
+	{
+		const MemberType *type = &system_metadata_types[i];
+
+		if (strlen(type->name) == key->val.string.len &&
+			memcmp(type->name, key->val.string.val, key->val.string.len) == 0)
+			return type;
+	}
+	return NULL;
 }
 
 /* Answers a member that there is not, with the name that may be meant. */
@@ -468,7 +475,8 @@ eb_put_entry_check(const EbPutEntry *entry, EbEvent *event, EbPutError *error)
 	event->resources = entry->resources;
 	event->trace_header = make_text(entry->trace_header);
 	event->event_group_id = make_text(entry->event_group_id);
-	event->deduplication_id = make_text(entry->deduplication_id);
+	if (entry->deduplication_id.data != NULL)
+		event->deduplication_id = make_text(entry->deduplication_id);
 	return true;
 }
 
@@ -491,13 +499,15 @@ check_length(const char *name, EbEntryString string, int max,
 }
 
 static bool
-check_not_blank(const char *name, EbEntryString string, EbPutError *error)
+check_deduplication_id(EbEntryString id, EbPutError *error)
 {
-	for (int i = 0; i < string.len; i++)
-		if (strchr(" \t\n\v\f\r", string.data[i]) == NULL)
+	if (!check_length("DeduplicationId", id, MAX_DEDUPLICATION_ID_LEN, error))
+		return false;
+	for (int i = 0; i < id.len; i++)
+		if (strchr(" \t\n\v\f\r", id.data[i]) == NULL)
 			return true;
-	return string.data == NULL ||
-		invalid(error, name, "%s must not be blank.", name);
+	return invalid(error, "DeduplicationId",
+				   "DeduplicationId must not be blank.");
 }
 
 static bool
@@ -511,9 +521,8 @@ check_lengths(const EbPutEntry *entry, EbPutError *error)
 					 MAX_TRACE_HEADER_LEN, error) &&
 		check_length("EventGroupId", entry->event_group_id,
 					 MAX_EVENT_GROUP_ID_LEN, error) &&
-		check_length("DeduplicationId", entry->deduplication_id,
-					 MAX_DEDUPLICATION_ID_LEN, error) &&
-		check_not_blank("DeduplicationId", entry->deduplication_id, error);
+		(entry->deduplication_id.data == NULL ||
+		 check_deduplication_id(entry->deduplication_id, error));
 }
 
 static bool
