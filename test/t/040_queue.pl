@@ -191,7 +191,7 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM unnest('{once,claimed,grou
 
 # ---- long polls -------------------------------------------------------------
 
-my $poll = $node->background_psql('postgres');
+my $poll = $node->background_psql('postgres', on_error_stop => 0);
 my $since = time;
 $poll->query_until(qr/asleep/, "\\echo asleep\nSELECT body FROM eb_receive_messages('once', 1, NULL, '1 hour');\n");
 ok($node->poll_query_until('postgres', q{
