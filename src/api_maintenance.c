@@ -48,6 +48,7 @@ eventbus_run_maintenance(PG_FUNCTION_ARGS)
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_count(&state, "leaves_made", result.leaves_made);
 	push_count(&state, "leaves_sealed", result.leaves_sealed);
+	push_count(&state, "leaves_dropped", result.leaves_dropped);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT,
 													   NULL)));
 }

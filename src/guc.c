@@ -23,6 +23,8 @@
 char	   *eb_guc_account_id = NULL;
 double		eb_guc_batch_interval = 1.0;
 int			eb_guc_deduplication_window = 300;
+int			eb_guc_dead_letter_retention = 14 * 24 * 60;
+int			eb_guc_delivery_log_retention = 7 * 24 * 60;
 int			eb_guc_dispatch_batch_size = 1000;
 bool		eb_guc_input_transformer_escape = true;
 int			eb_guc_leaf_width = 1440;
@@ -66,6 +68,12 @@ typedef struct StringSetting
 static const IntSetting int_settings[] = {
 	{"eventbus.deduplication_window", "How long an event's deduplication id keeps others with the same id out; 0: not at all.",
 	&eb_guc_deduplication_window, 300, 0, 86400, PGC_SIGHUP, GUC_UNIT_S},
+	{"eventbus.dead_letter_retention", "How long dead letters are kept; 0: for ever.",
+		&eb_guc_dead_letter_retention, 14 * 24 * 60, 0, INT_MAX, PGC_SIGHUP,
+	GUC_UNIT_MIN},
+	{"eventbus.delivery_log_retention", "How long is kept what log_level has logged of deliveries; 0: for ever.",
+		&eb_guc_delivery_log_retention, 7 * 24 * 60, 0, INT_MAX, PGC_SIGHUP,
+	GUC_UNIT_MIN},
 	{"eventbus.dispatch_batch_size", "Most events that a dispatcher hands to a target in one transaction.",
 	&eb_guc_dispatch_batch_size, 1000, 1, 100000, PGC_SIGHUP, 0},
 	{"eventbus.leaf_width", "How much time one partition of the event log covers.",

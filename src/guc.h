@@ -11,6 +11,8 @@
 extern char *eb_guc_account_id;
 extern double eb_guc_batch_interval;	/* ms */
 extern int	eb_guc_deduplication_window;	/* seconds, 0: off */
+extern int	eb_guc_dead_letter_retention;	/* minutes, 0: for ever */
+extern int	eb_guc_delivery_log_retention;	/* likewise */
 extern int	eb_guc_dispatch_batch_size;
 extern bool eb_guc_input_transformer_escape;
 extern int	eb_guc_leaf_width;	/* minutes */

@@ -52,6 +52,7 @@
 #include "maintenance.h"
 #include "partition.h"
 #include "queue_keep.h"
+#include "retention.h"
 #include "router.h"
 #include "schema.h"
 #include "shmem.h"
@@ -95,6 +96,7 @@ eb_maintenance_prepare(bool *due)
 		eb_router_checkpoint();
 		*due |= eb_maintenance_next(&leaf);
 	}
+	*due |= eb_retention_due();
 	return !locked_out;
 }
 
@@ -271,7 +273,7 @@ eb_maintenance_retire(void)
 EbMaintenanceResult
 eb_maintenance_run(void)
 {
-	EbMaintenanceResult result = {0, 0};
+	EbMaintenanceResult result = {0};
 	EbSavedUser saved;
 	EbLeaf	   *leaves;
 	int			nleaves;
@@ -290,6 +292,7 @@ eb_maintenance_run(void)
 			result.leaves_sealed += seal_if_possible(&leaves[i]);
 	}
 	eb_owner_leave(saved);
+	result.leaves_dropped = eb_retention_run();
 
 	/* the worker is to freeze what was sealed */
 	eb_wake_maintenance_at_commit();

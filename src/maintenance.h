@@ -15,6 +15,7 @@ typedef struct EbMaintenanceResult
 {
 	int			leaves_made;
 	int			leaves_sealed;
+	int			leaves_dropped;
 } EbMaintenanceResult;
 
 /*

@@ -4,7 +4,7 @@
  *		A process for what takes long and nobody waits for.
  *
  * The router starts it when it finds leaves of the log that are to be sealed
- * or frozen (worker_pool.c). It goes through them, oldest first, each once, and
+ * or frozen, or that are older than what is in them is kept (worker_pool.c). It goes through them, oldest first, each once, and
  * leaves. What fails is reported, and does not keep it from the rest; it leaves
  * as one that failed then, and comes again after its back-off. So it is with a
  * query that is cancelled. What somebody has locked it leaves undone, and comes
@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "maintenance.h"
+#include "retention.h"
 #include "worker.h"
 
 PGDLLEXPORT void eb_maintenance_main(Datum main_arg);
@@ -63,6 +64,7 @@ eb_maintenance_main(Datum main_arg)
 	}
 	if (!eb_maintenance_retire())
 		undone = true;
+	eb_retention_round();
 	eb_worker_leave(failed ? EB_LEAVE_FAILED :
 					undone ? EB_LEAVE_UNDONE : EB_LEAVE_IDLE);
 }

@@ -399,3 +399,100 @@ eb_stream_count(const EbStreamPlace *place, Snapshot snapshot,
 	*oldest = state.oldest;
 	return state.count;
 }
+
+/* --- finding ------------------------------------------------------------ */
+
+typedef struct FindState
+{
+	int64		position;		/* before the first row that may be it */
+	TimestampTz from;
+	const EbDeliveryRef *event;
+	int			rows;			/* read so far */
+	int			limit;
+	int64		delivery_seq;	/* 0: not found */
+	TimestampTz routed_at;
+} FindState;
+
+/* RowVisitor: is the first row that it is shown too old? */
+static bool
+look_at_age(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
+{
+	FindState  *state = arg;
+	Datum	   *values = slot->tts_values;
+
+	if (DatumGetTimestampTz(values[DELIVERIES_ROUTED_AT - 1]) < state->from)
+		state->position = DatumGetInt64(values[DELIVERIES_LAST_SEQ - 1]);
+	return false;
+}
+
+/* RowVisitor: looks for the event in a row. */
+static bool
+search_row(TupleTableSlot *slot, const EbLeaf *leaf, void *arg)
+{
+	FindState  *state = arg;
+	Datum	   *values = slot->tts_values;
+	bytea	   *refs = DatumGetByteaPP(values[DELIVERIES_REFS - 1]);
+	int			count = VARSIZE_ANY_EXHDR(refs) / sizeof(EbDeliveryRef);
+
+	if (state->rows++ >= state->limit)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		EbDeliveryRef ref;
+
+		memcpy(&ref, VARDATA_ANY(refs) + i * sizeof(EbDeliveryRef),
+			   sizeof(EbDeliveryRef));
+		if (ref.seq != state->event->seq || ref.ord != state->event->ord)
+			continue;
+		state->delivery_seq =
+			DatumGetInt64(values[DELIVERIES_LAST_SEQ - 1]) - count + i + 1;
+		state->routed_at =
+			DatumGetTimestampTz(values[DELIVERIES_ROUTED_AT - 1]);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The stream has no index on time, but time and numbers grow together: the
+ * place from which to read on is found by halving.
+ */
+static void
+skip_older(EbStreamPlace *place, Snapshot snapshot, FindState *state)
+{
+	int64		low = 0;
+	int64		high = place->position;
+
+	while (low < high)
+	{
+		int64		middle = low + (high - low) / 2;
+
+		place->position = state->position = middle;
+		visit_rows(place, snapshot, look_at_age, state);
+		if (state->position > middle)
+			low = state->position;
+		else
+			high = middle;
+	}
+	place->position = low;
+}
+
+int64
+eb_stream_find(const EbStreamPlace *place, Snapshot snapshot,
+			   TimestampTz from, const EbDeliveryRef *event, int *limit,
+			   TimestampTz *routed_at)
+{
+	const EbLeafArray *array = eb_leaves(place->generation,
+										 EB_LOG_DELIVERIES);
+	EbStreamPlace start = *place;
+	FindState	state = {.from = from, .event = event, .limit = *limit};
+
+	for (int i = array->nleaves - 1; i >= 0; i--)
+		if (array->leaves[i].range_end > from)
+			start.leaf_hint = array->leaves[i].leaf_id;
+	skip_older(&start, snapshot, &state);
+	visit_rows(&start, snapshot, search_row, &state);
+	*limit -= Min(state.rows, *limit);
+	*routed_at = state.routed_at;
+	return state.delivery_seq;
+}

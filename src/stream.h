@@ -68,6 +68,16 @@ typedef struct EbStreamPlace
 extern int	eb_stream_read(EbStreamPlace *place, Snapshot snapshot,
 						   EbDeliveryItem *items, int limit);
 
+/*
+ * The number of the delivery of an event (its seq and ord count) to
+ * place->target_id, and when it was routed; it was not before from, and its
+ * number is not above place->position. No more than *limit rows are searched,
+ * and *limit is lowered by their number. 0: it is in none of these.
+ */
+extern int64 eb_stream_find(const EbStreamPlace *place, Snapshot snapshot,
+							TimestampTz from, const EbDeliveryRef *event,
+							int *limit, TimestampTz *routed_at);
+
 /* How many there are, and when the oldest was routed. */
 extern int64 eb_stream_count(const EbStreamPlace *place, Snapshot snapshot,
 							 TimestampTz *oldest);
