@@ -1,15 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * api_trace.c
- *		eventbus.event_deliveries(): what eb_trace() needs of the stream.
+ *		eb_trace(), and what it needs of the delivery stream.
  *
- * Rights: EXECUTE on eb_trace(), which runs as the extension's owner.
+ * Rights: EXECUTE on eb_trace(), which reads as the extension's owner. What it
+ * reads is said in SQL (src/sql/67_trace.sql).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -18,9 +20,11 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "schema.h"
 #include "stream.h"
 
 PG_FUNCTION_INFO_V1(eventbus_event_deliveries);
+PG_FUNCTION_INFO_V1(eventbus_trace);
 
 /* so many rows of the stream are searched in one call: some 150 MB at most */
 #define MAX_ROWS	20000
@@ -74,5 +78,27 @@ eventbus_event_deliveries(PG_FUNCTION_ARGS)
 							 nulls);
 	}
 	UnregisterSnapshot(snapshot);
+	return (Datum) 0;
+}
+
+/* eb_trace(event_id): rows of eventbus.trace(). */
+Datum
+eventbus_trace(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	EbSavedUser saved;
+	Oid			types[] = {UUIDOID};
+	Datum		args[] = {PG_GETARG_DATUM(0)};
+
+	InitMaterializedSRF(fcinfo, 0);
+	saved = eb_owner_enter();
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT * FROM eventbus.trace($1)", 1, types,
+							  args, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the trace of an event");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	eb_owner_leave(saved);
 	return (Datum) 0;
 }

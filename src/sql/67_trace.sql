@@ -8,12 +8,12 @@ CREATE FUNCTION eventbus.event_deliveries(generation int, seq bigint, ord int, i
 COMMENT ON FUNCTION eventbus.event_deliveries(int, bigint, int, timestamptz, int[]) IS 'internal: the deliveries of an event in the delivery stream; searched is false where there was too much of it';
 REVOKE ALL ON FUNCTION eventbus.event_deliveries(int, bigint, int, timestamptz, int[]) FROM PUBLIC;
 
--- Runs as the owner: EXECUTE is the right to know. An event that went on to
--- other buses has a row of the log on each. Rules are asked as they stand.
-CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
+-- An event that went on to other buses has a row of the log on each. Rules are
+-- asked as they stand.
+CREATE FUNCTION eventbus.trace(event_id uuid)
 	RETURNS TABLE ("at" timestamptz, message_type text, event_bus text, rule text, target text, state text,
 				   attempt int, error_code text, detail text)
-	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER
+	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE
 	BEGIN ATOMIC
 		WITH event AS MATERIALIZED (
 			SELECT l.*, b.name AS event_bus, g.routed
@@ -27,10 +27,10 @@ CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
 						 (l.seq OPERATOR(pg_catalog.=) c.last_seq AND l.ord OPERATOR(pg_catalog.<=) c.last_ord))) AS routed
 				FROM eventbus.router_cursor c
 				WHERE c.generation OPERATOR(pg_catalog.=) l.generation) g ON true
-			WHERE l.id OPERATOR(pg_catalog.=) eb_trace.event_id
-			  AND l.ingested_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(eb_trace.event_id)
+			WHERE l.id OPERATOR(pg_catalog.=) trace.event_id
+			  AND l.ingested_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(trace.event_id)
 			  AND l.ingested_at OPERATOR(pg_catalog.<)
-				  (@extschema@.eb_event_id_time(eb_trace.event_id) OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval)
+				  (@extschema@.eb_event_id_time(trace.event_id) OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval)
 		), rule AS MATERIALIZED (
 			SELECT e.seq, e.ord, e.event_bus, e.routed, r.rule_id, r.name, r.state,
 				   eventbus.row_matches(e.id, e.source, e.detail_type, e."time", e.resources, e.detail,
@@ -56,8 +56,8 @@ CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
 			SELECT d.*, COALESCE(s.resolution, 'waiting') AS state, s.resolved_at
 			FROM eventbus.dead_letter_log d
 			LEFT JOIN eventbus.resolved_dead_letters s ON s.dead_letter_id OPERATOR(pg_catalog.=) d.dead_letter_id
-			WHERE d.id OPERATOR(pg_catalog.=) eb_trace.event_id
-			  AND d.dead_lettered_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(eb_trace.event_id)
+			WHERE d.id OPERATOR(pg_catalog.=) trace.event_id
+			  AND d.dead_lettered_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(trace.event_id)
 		), retry AS MATERIALIZED (
 			SELECT q.target_id, r.delivery_seq, r.redrive, r.attempts, r.accepted_at, r.next_attempt_at, r.last_error
 			FROM (SELECT d.target_id, d.event_group_id FROM delivery d
@@ -67,7 +67,7 @@ CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
 					AND t.rule OPERATOR(pg_catalog.=) l.rule AND t.id OPERATOR(pg_catalog.=) l.target) q
 			JOIN eventbus.delivery_retries r ON r.target_id OPERATOR(pg_catalog.=) q.target_id
 				AND COALESCE(r.event_group_id, '') OPERATOR(pg_catalog.=) COALESCE(q.event_group_id, '')
-				AND r.id OPERATOR(pg_catalog.=) eb_trace.event_id
+				AND r.id OPERATOR(pg_catalog.=) trace.event_id
 		)
 		SELECT f."at", f.message_type, f.event_bus, f.rule, f.target, f.state, f.attempt, f.error_code, f.detail
 		FROM (
@@ -95,7 +95,7 @@ CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
 						WHEN p.position OPERATOR(pg_catalog.<) d.delivery_seq THEN 'waiting'
 						WHEN p.position IS NULL THEN 'unknown'
 						WHEN EXISTS (SELECT FROM eventbus.delivery_log g
-									 WHERE g.event_id OPERATOR(pg_catalog.=) eb_trace.event_id
+									 WHERE g.event_id OPERATOR(pg_catalog.=) trace.event_id
 									   AND g.target_id OPERATOR(pg_catalog.=) d.target_id
 									   AND g.delivery_seq OPERATOR(pg_catalog.=) d.delivery_seq
 									   AND g.redrive OPERATOR(pg_catalog.=) 0
@@ -145,12 +145,19 @@ CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
 			SELECT 3, a.logged_at, a.message_type, a.event_bus, a.rule, a.target, NULL, a.attempt, a.error_code,
 				   pg_catalog.format('%s ms%s', a.duration_ms, ': ' OPERATOR(pg_catalog.||) a.error_message)
 			FROM eventbus.delivery_attempts a
-			WHERE a.event_id OPERATOR(pg_catalog.=) eb_trace.event_id
-			  AND a.logged_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(eb_trace.event_id)
+			WHERE a.event_id OPERATOR(pg_catalog.=) trace.event_id
+			  AND a.logged_at OPERATOR(pg_catalog.>=) @extschema@.eb_event_id_time(trace.event_id)
 			  AND a.message_type OPERATOR(pg_catalog.<>) 'INVOCATION_DLQ'
 		) f
 		ORDER BY LEAST(f.step, 3), f."at", f.step, f.event_bus, f.rule, f.target;
 	END;
+COMMENT ON FUNCTION eventbus.trace(uuid) IS 'internal: what eb_trace() runs as the owner of the tables';
+REVOKE ALL ON FUNCTION eventbus.trace(uuid) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.eb_trace(event_id uuid)
+	RETURNS TABLE ("at" timestamptz, message_type text, event_bus text, rule text, target text, state text,
+				   attempt int, error_code text, detail text)
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_trace';
 COMMENT ON FUNCTION @extschema@.eb_trace(uuid) IS 'what became of an event: when it was put, which rules match it as they stand, and each delivery; attempts where log_level has them logged';
 REVOKE ALL ON FUNCTION @extschema@.eb_trace(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_trace(uuid) TO eventbus_admin, eventbus_monitor;
