@@ -18,7 +18,7 @@
 #	hold NAME SQL, release NAME a session that stays in a transaction
 #
 
-all_sections='put commit latency backlog rules scale neighbours messages'
+all_sections='put commit latency backlog rules scale neighbours functions messages'
 
 . "$top/test/bench/put.sh"
 . "$top/test/bench/commit.sh"
@@ -27,6 +27,7 @@ all_sections='put commit latency backlog rules scale neighbours messages'
 . "$top/test/bench/rules.sh"
 . "$top/test/bench/scale.sh"
 . "$top/test/bench/neighbours.sh"
+. "$top/test/bench/functions.sh"
 . "$top/test/bench/messages.sh"
 . "$top/test/bench/queue.sh"
 . "$top/test/bench/tables.sh"

@@ -23,13 +23,16 @@ bench_latency() {
 	drop_database bench
 }
 
-# A table that tells of its rows, as a waiter needs.
+# A table that tells of its rows, as a waiter needs; and a function that inserts
+# them, for functions.sh.
 latency_target() {
 	sql >/dev/null <<-'SQL'
 		CREATE TABLE heard (id uuid, detail jsonb);
 		CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
 			$$BEGIN PERFORM pg_notify('heard', NEW.detail ->> 'n'); RETURN NULL; END$$;
 		CREATE TRIGGER tell AFTER INSERT ON heard FOR EACH ROW EXECUTE FUNCTION tell();
+		CREATE FUNCTION hear(event jsonb) RETURNS void LANGUAGE plpgsql AS
+			$$BEGIN INSERT INTO public.heard VALUES ((event ->> 'id')::uuid, event -> 'detail'); END$$;
 		SELECT eb_put_rule('heard', '{"source": ["latency"]}');
 		SELECT eb_put_target('heard', 'heard', 'table', 'heard');
 	SQL

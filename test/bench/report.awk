@@ -133,6 +133,17 @@ END {
 		line("the same, p50 latency", ms(median("neighbours/beside p50")), ms(median("neighbours/alone p50")),
 			median("neighbours/beside p50") / median("neighbours/alone p50"), "≤", 2, "")
 	}
+	if (has("functions/each")) {
+		line("backlog into a PL/pgSQL function, per event: beside a PL/pgSQL loop that calls it", us1(median("functions/each")),
+			us1(median("functions/loop")), median("functions/loop") / median("functions/each"), "≥", 0.8,
+			times(cpu("functions/loop") / cpu("functions/each")))
+		line("the same into a function that takes arrays: beside one event each", us1(median("functions/array")),
+			us1(median("functions/each")), median("functions/each") / median("functions/array"), "≥", 5,
+			times(cpu("functions/each") / cpu("functions/array")))
+		line("commit → function called at 50/s, p50 (p99): beside row in a table", ms2("functions/latency function"),
+			ms2("functions/latency table"),
+			median("functions/latency function p50") / median("functions/latency table p50"), "≤", 1.3, "")
+	}
 	if (has("queue/routed 1000")) {
 		queue_line("10,000 targets and 1,000 places in the work queue, routing: beside enough places", "routed")
 		queue_line("the same, routed and delivered", "delivered")
