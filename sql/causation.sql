@@ -70,8 +70,34 @@ SELECT current_setting('eventbus.event_id') AS event_id;
 SET eventbus.event_id = '01a20727-b37e-7e00-8f2b-41491675bc81';
 SELECT count(*) AS without FROM eventbus.events WHERE source = 'cause' AND causation_id IS NULL AND hop_count > 0;
 
-SELECT eb_remove_target(r, 'x', 'cause') FROM unnest('{by-table,by-function,by-batch,both,to-pair}'::text[]) r;
-SELECT eb_delete_rule(r, 'cause') FROM unnest('{by-table,by-function,by-batch,both,to-pair}'::text[]) r;
+-- loops end: a function that puts what it is called with, two buses that send to each other
+CREATE FUNCTION cause_loop(event jsonb) RETURNS void LANGUAGE sql AS $$
+	SELECT public.eb_put_event('cause', 'loop', '{}', 'cause')
+$$;
+SELECT eb_put_rule('loop', '{"detail-type": ["loop"]}', event_bus => 'cause') IS NOT NULL AS put;
+SELECT eb_put_target('loop', 'x', 'function', 'cause_loop', event_bus => 'cause');
+SELECT eb_create_event_bus('cause-' || n) IS NOT NULL AS created FROM generate_series(1, 2) n;
+SELECT eb_put_rule('circle', '{"detail-type": ["circle"]}', event_bus => 'cause-' || n) IS NOT NULL AS put FROM generate_series(1, 2) n;
+SELECT eb_put_target('circle', 'x', 'bus', 'cause-' || (3 - n), event_bus => 'cause-' || n) FROM generate_series(1, 2) n;
+SELECT eb_put_event('cause', 'loop', '{}', 'cause') IS NOT NULL AND eb_put_event('cause', 'circle', '{}', 'cause-1') IS NOT NULL AS put;
+DO $$
+BEGIN
+	FOR i IN 1 .. 600 LOOP
+		EXIT WHEN (SELECT count(*) FROM eventbus.dead_letters WHERE rule IN ('loop', 'circle')) = 2;
+		PERFORM pg_sleep(0.05);
+	END LOOP;
+END
+$$;
+SELECT eb_wait_until_delivered('30 s');
+SELECT rule, error_code, sqlstate, error_message FROM eventbus.dead_letters WHERE rule IN ('loop', 'circle') ORDER BY rule;
+SELECT detail_type, count(*), max(hop_count), count(DISTINCT id) AS ids, count(DISTINCT causation_id) AS causes
+FROM eventbus.events WHERE detail_type IN ('loop', 'circle') GROUP BY 1 ORDER BY 1;
+SELECT eb_remove_target('circle', 'x', 'cause-' || n) FROM generate_series(1, 2) n;
+SELECT eb_delete_rule('circle', 'cause-' || n) FROM generate_series(1, 2) n;
+SELECT eb_delete_event_bus('cause-' || n) FROM generate_series(1, 2) n;
+
+SELECT eb_remove_target(r, 'x', 'cause') FROM unnest('{by-table,by-function,by-batch,both,to-pair,loop}'::text[]) r;
+SELECT eb_delete_rule(r, 'cause') FROM unnest('{by-table,by-function,by-batch,both,to-pair,loop}'::text[]) r;
 SELECT eb_delete_event_bus('cause');
 DROP TABLE cause_inbox;
-DROP FUNCTION cause_trigger, cause_function, cause_batch, cause_both, cause_pair, cause_next;
+DROP FUNCTION cause_trigger, cause_function, cause_batch, cause_both, cause_pair, cause_loop, cause_next;
