@@ -1,5 +1,5 @@
 -- What a target rejects is tried again, and given up in the end; a pause keeps
--- everything. Clocks and crashes are tested in test/t/081_retry.pl.
+-- everything. Clocks and crashes are tested in test/t/083_retry.pl.
 CREATE SCHEMA tr;
 SET search_path = tr, public;
 SELECT eb_create_event_bus('tr') IS NOT NULL AS created;
