@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <inttypes.h>
+
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -35,7 +37,7 @@ PG_FUNCTION_INFO_V1(eventbus_delete_message);
 PG_FUNCTION_INFO_V1(eventbus_delete_messages);
 PG_FUNCTION_INFO_V1(eventbus_change_message_visibility);
 
-#define HANDLE_FORMAT	"%08x-" "%" INT64_MODIFIER "x-" "%016" INT64_MODIFIER "x"
+#define HANDLE_FORMAT	"%08x-%" PRIx64 "-%016" PRIx64
 #define HANDLE_SIZE		48
 
 /* ends of claims are looked for at least so often, in ms */
