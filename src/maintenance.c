@@ -29,6 +29,8 @@
  * may be at it at the same time: who seals a leaf holds a lock on it that no
  * two can have, until its seal can be seen.
  *
+ * The worker also keeps the queues (queue_keep.c).
+ *
  * None of them waits for a lock: who holds it may sit idle in a transaction.
  * What cannot be done now is for another round, soon.
  *
@@ -64,7 +66,7 @@
 static void clean_deduplication(void);
 static bool lock_leaves(void);
 static bool make_and_mark(bool *due);
-static void keep_queues(void);
+static bool queues_are_due(void);
 static EbLeaf *ended_leaves(int *nleaves);
 static FullTransactionId routed_horizon(void);
 static bool is_due(const EbLeaf *leaf, FullTransactionId horizon);
@@ -90,7 +92,7 @@ eb_maintenance_prepare(bool *due)
 	locked_out = false;
 	clean_deduplication();
 	ended = make_and_mark(due);
-	keep_queues();
+	*due |= queues_are_due();
 	if (ended)
 	{
 		eb_router_checkpoint();
@@ -112,6 +114,21 @@ clean_deduplication(void)
 	PopActiveSnapshot();
 	eb_worker_commit();
 	MemoryContextSwitchTo(caller);
+}
+
+static bool
+queues_are_due(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		due;
+
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	due = eb_queue_keep_is_due();
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
+	return due;
 }
 
 /* Takes the lock of the leaves, if it is free. */
@@ -152,61 +169,6 @@ make_and_mark(bool *due)
 	return nleaves > 0;
 }
 
-/* Begins a transaction for a part of the round; memory is the caller's. */
-static void
-begin_part(MemoryContext caller)
-{
-	eb_worker_begin();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(caller);
-}
-
-static void
-end_part(MemoryContext caller)
-{
-	PopActiveSnapshot();
-	eb_worker_commit();
-	MemoryContextSwitchTo(caller);
-}
-
-/* Queues: each part in a transaction of its own, which is short. */
-static void
-keep_queues(void)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *queues;
-	List	   *leaves;
-	ListCell   *cell;
-
-	begin_part(caller);
-	if (!OidIsValid(eb_relation_oid("queue")))
-	{
-		end_part(caller);
-		return;
-	}
-	eb_queue_adopt();
-	end_part(caller);
-
-	begin_part(caller);
-	eb_queue_clean_deleted();
-	queues = eb_queue_list();
-	leaves = eb_queue_old_leaves();
-	end_part(caller);
-	foreach(cell, queues)
-	{
-		begin_part(caller);
-		eb_queue_keep(lfirst(cell));
-		end_part(caller);
-	}
-	foreach(cell, leaves)
-	{
-		begin_part(caller);
-		if (lock_leaves() && !eb_queue_drop_leaf(lfirst(cell)))
-			locked_out = true;
-		end_part(caller);
-	}
-}
-
 /* --- the maintenance worker's --------------------------------------------- */
 
 bool
@@ -238,6 +200,60 @@ eb_maintenance_tend(const EbLeaf *leaf)
 	locked_out = false;
 	if (leaf->sealed || seal_in_transaction(leaf))
 		freeze(leaf);
+	return !locked_out;
+}
+
+/* --- the maintenance worker: queues ---------------------------------------- */
+
+/* Begins a transaction for a part of the round; memory is the caller's. */
+static void
+begin_part(MemoryContext caller)
+{
+	eb_worker_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+end_part(MemoryContext caller)
+{
+	PopActiveSnapshot();
+	eb_worker_commit();
+	MemoryContextSwitchTo(caller);
+}
+
+/* Each part in a transaction of its own, which is short. */
+bool
+eb_maintenance_keep_queues(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *queues;
+	List	   *leaves;
+	ListCell   *cell;
+
+	locked_out = false;
+	begin_part(caller);
+	eb_queue_adopt();
+	end_part(caller);
+
+	begin_part(caller);
+	eb_queue_clean_deleted();
+	queues = eb_queue_list();
+	leaves = eb_queue_old_leaves();
+	end_part(caller);
+	foreach(cell, queues)
+	{
+		begin_part(caller);
+		eb_queue_keep(lfirst(cell));
+		end_part(caller);
+	}
+	foreach(cell, leaves)
+	{
+		begin_part(caller);
+		if (lock_leaves() && !eb_queue_drop_leaf(lfirst(cell)))
+			locked_out = true;
+		end_part(caller);
+	}
 	return !locked_out;
 }
 

@@ -47,6 +47,11 @@ extern bool eb_maintenance_tend(const EbLeaf *leaf);
 extern bool eb_maintenance_retire(void);
 
 /*
+ * Maintenance worker: heads, claims and old messages of queues (queue_keep.c).
+ */
+extern bool eb_maintenance_keep_queues(void);
+
+/*
  * Makes leaves and seals in the caller's transaction, as the extension's owner;
  * the maintenance worker is to follow with VACUUM.
  */

@@ -4,7 +4,9 @@
  *		A process for what takes long and nobody waits for.
  *
  * The router starts it when it finds leaves of the log that are to be sealed
- * or frozen, or that are older than what is in them is kept (worker_pool.c). It goes through them, oldest first, each once, and
+ * or frozen, or that are older than what is in them is kept, and now and then
+ * where there are queues (worker_pool.c). It keeps the queues, then goes through
+ * the leaves, oldest first, each once, and
  * leaves. What fails is reported, and does not keep it from the rest; it leaves
  * as one that failed then, and comes again after its back-off. So it is with a
  * query that is cancelled. What somebody has locked it leaves undone, and comes
@@ -43,6 +45,23 @@ tend(const EbLeaf *leaf)
 	eb_worker_next();
 }
 
+static void
+keep_queues(void)
+{
+	PG_TRY();
+	{
+		if (!eb_maintenance_keep_queues())
+			undone = true;
+	}
+	PG_CATCH();
+	{
+		eb_worker_recover();
+		failed = true;
+	}
+	PG_END_TRY();
+	eb_worker_next();
+}
+
 /* Leaves where another worker needs our background worker slot more. */
 static void
 give_way(void)
@@ -57,6 +76,7 @@ eb_maintenance_main(Datum main_arg)
 	EbLeaf		leaf = {.range_start = DT_NOBEGIN};
 
 	(void) eb_worker_start();
+	keep_queues();
 	while (eb_maintenance_next(&leaf))
 	{
 		tend(&leaf);

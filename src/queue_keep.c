@@ -208,6 +208,15 @@ eb_queue_drop_leaf(const char *name)
 	return true;
 }
 
+bool
+eb_queue_keep_is_due(void)
+{
+	if (!OidIsValid(eb_relation_oid("queue")))
+		return false;
+	return eb_queue_list() != NIL || eb_queue_old_leaves() != NIL ||
+		eb_query_text("SELECT 'yes' FROM eventbus.queue_heads LIMIT 1") != NULL;
+}
+
 /* --- other generations ---------------------------------------------------- */
 
 /* A message of another generation, as the query below returns it. */

@@ -16,6 +16,9 @@
  * extension; none waits for a lock.
  */
 
+/* Is there anything to do for those below? */
+extern bool eb_queue_keep_is_due(void);
+
 /* Takes the messages of other generations over into this one. */
 extern void eb_queue_adopt(void);
 
