@@ -210,7 +210,7 @@ SELECT eventbus.row_input('7bf73129-1428-4cd3-a780-95db273d1602', 's', 'd', '202
 	'{"input_transformer": {"InputTemplate": "{\"x\": [<aws.events.event>, <aws.events.event.json>]}"}}', 'a-rule', 'transform')::jsonb #- '{x,0,account}' #- '{x,1,account}' AS replayed;
 
 -- a target by its name
-CREATE TABLE transform_inbox (id uuid, detail jsonb);
+CREATE TABLE transform_inbox (id uuid, detail jsonb, skus jsonb, rule text, at timestamptz);
 SELECT eb_put_rule('transform-rule', '{"source": ["never"]}', 'transform') IS NOT NULL AS put;
 SELECT eb_put_target('transform-rule', 'inbox', 'table', 'transform_inbox', 'transform');
 SELECT count(*) AS events, count(*) FILTER (WHERE eb_test_target('transform-rule', 'inbox', id, 'transform')::jsonb = event) AS whole,

@@ -111,16 +111,23 @@ eb_target_put(const EbRuleRef *rule, const EbTargetInput *input)
 {
 	const EbTargetType *type = get_type(input->type);
 	EbTargetOptions options;
+	EbTransform *transform;
 	EbTargetSpec spec;
+	Jsonb	   *parameters;
+	Oid			owner;
 
 	spec.id = input->id;
 	spec.type = type->name;
 	spec.parameters = merge_parameters(input);
 	eb_target_options_read(spec.parameters, &options);
-	eb_transform_warn(eb_transform_compile(spec.id, spec.parameters));
-	spec.resource = type->validate(input->resource,
-								   eb_target_options_strip(spec.parameters),
-								   get_role_oid(rule->owner, false));
+	transform = eb_transform_compile(spec.id, spec.parameters);
+	eb_transform_warn(transform);
+
+	parameters = eb_target_options_strip(spec.parameters);
+	owner = get_role_oid(rule->owner, false);
+	spec.resource = type->validate(input->resource, parameters, owner);
+	if (type->check_input != NULL)
+		type->check_input(spec.resource, parameters, transform, owner);
 	eb_catalog_put_target(rule, &spec);
 }
 

@@ -136,19 +136,6 @@ string_member(const JsonbValue *value, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
-/* The JSON that a string member holds, such as Input. */
-static Jsonb *
-json_member(JsonbValue *value, const char *key)
-{
-	const char *text;
-
-	if (value->type != jbvString)
-		return JsonbValueToJsonb(value);
-	text = string_member(value, key);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(text)));
-}
-
 /* The option of that name in that block (NULL: in none); -1: there is none. */
 static int
 find_option(const char *block, const char *member)
@@ -176,8 +163,7 @@ set_option(EbTargetInput *input, const char *block, const char *member,
 		return false;
 	if (value->type == jbvNull)
 		return true;
-	input->options[i] = eb_target_options[i].type == JSONBOID ?
-		json_member(value, member) : JsonbValueToJsonb(value);
+	input->options[i] = JsonbValueToJsonb(value);
 	return true;
 }
 

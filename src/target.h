@@ -59,6 +59,14 @@ typedef struct EbTargetType
 							 Oid owner);
 
 	/*
+	 * Checks, after validate() and likewise, that the resource to be stored
+	 * takes what it will be sent: what the transform makes of events, or with
+	 * NULL events. May be NULL: it takes anything.
+	 */
+	void		(*check_input) (const char *resource, Jsonb *parameters,
+								const EbTransform *transform, Oid owner);
+
+	/*
 	 * Delivers items from the first one on, in order, and returns how many:
 	 * all, or fewer (but one at least) where the rest would take too long.
 	 * All of these or none: runs inside a subtransaction as the rule's owner

@@ -11,6 +11,8 @@
  *	   from a hash table by target, or is found out and kept.
  *	3. The rights of the current user, the rule's owner, are checked.
  *	4. The rows are inserted, by multi-insert where the table is plain.
+ * A target with an input transformer or the like gets objects instead of
+ * events; what is done with those is told in target_table_payload.c.
  *
  * Freshness: an entry counts for one relation OID and one (resource,
  * on_conflict). The relcache callback marks it stale when the table, its
@@ -63,7 +65,10 @@ typedef struct TableEntry
 	EbTableMap *map;
 	CachedExpression *targetlist;	/* for the multi-insert, or NULL */
 	SPIPlanPtr	plan;			/* for the executor, NULL until needed */
-	MemoryContext context;		/* of resource and map; NULL: empty entry */
+	EbTablePayloads *payloads;	/* instead of these, where the target has a
+								 * transform */
+	MemoryContext context;		/* of resource, map and payloads; NULL: empty
+								 * entry */
 } TableEntry;
 
 static HTAB *entries = NULL;
@@ -72,6 +77,9 @@ static uint64 entries_version = 0;	/* eb_catalog_version() of all entries */
 
 static const char *validate(const char *resource, Jsonb *parameters,
 							Oid owner);
+static void check_events(Relation rel, Oid owner, bool ignore_conflicts);
+static void check_input(const char *resource, Jsonb *parameters,
+						const EbTransform *transform, Oid owner);
 static int	deliver(EbTargetRun *run);
 static void shut_down(void);
 static bool check_parameters(Jsonb *parameters);
@@ -79,10 +87,13 @@ static bool ignores_conflicts(Jsonb *parameters);
 static RangeVar *parse_name(const char *resource);
 static Relation open_table(RangeVar *name, LOCKMODE lockmode, bool nowait);
 pg_noreturn static void missing_error(const RangeVar *name, bool delivering);
-static TableEntry *current_entry(const EbTarget *target, Relation rel);
+static void insert_events(TableEntry *entry, Relation rel, EbTargetRun *run);
+static TableEntry *current_entry(const EbTarget *target, bool takes_payloads,
+								 Relation rel);
 static void create_entries(void);
 static void fill_entry(TableEntry *entry, const EbTarget *target,
-					   bool ignore_conflicts, Relation rel);
+					   bool takes_payloads, bool ignore_conflicts,
+					   Relation rel);
 static void empty_entry(TableEntry *entry);
 static void empty_all_entries(void);
 static void mark_stale(Datum arg, Oid relid);
@@ -90,36 +101,61 @@ static void mark_stale(Datum arg, Oid relid);
 const EbTargetType eb_target_table = {
 	.name = TARGET_TYPE_NAME,
 	.validate = validate,
+	.check_input = check_input,
 	.deliver = deliver,
 	.shutdown = shut_down,
 };
 
 /*
- * Looks the table up by the caller's search path and makes sure that it can
- * take events and owner may insert them. Returns its qualified name, in
- * CurrentMemoryContext. The table stays locked until the transaction ends.
+ * Looks the table up by the caller's search path. Returns its qualified name,
+ * in CurrentMemoryContext. The table stays locked until the transaction ends.
  */
 static const char *
 validate(const char *resource, Jsonb *parameters, Oid owner)
 {
-	bool		ignore_conflicts = check_parameters(parameters);
 	Relation	rel;
-	EbTableMap *map;
 	Oid			relid;
 	char	   *schema;
 
+	(void) check_parameters(parameters);
 	rel = open_table(parse_name(resource), AccessShareLock, false);
 	relid = RelationGetRelid(rel);
 	eb_table_check_kind(rel);
-	map = eb_table_map(rel);
-	eb_table_check_rights(rel, map, owner);
-	if (ignore_conflicts || eb_table_fast_targetlist(rel, map) == NIL)
-		eb_table_executor_check(rel, map, ignore_conflicts);
 	relation_close(rel, NoLock);
 
 	/* the lock keeps the table, and so its name, as it is */
 	schema = get_namespace_name(get_rel_namespace(relid));
 	return quote_qualified_identifier(schema, get_rel_name(relid));
+}
+
+/* Makes sure that the table can take events, and owner may insert them. */
+static void
+check_events(Relation rel, Oid owner, bool ignore_conflicts)
+{
+	EbTableMap *map = eb_table_map(rel);
+
+	eb_table_check_rights(rel, map->attnums, owner);
+	if (ignore_conflicts || eb_table_fast_targetlist(rel, map) == NIL)
+	{
+		char	   *statement = eb_table_event_statement(rel, map,
+														 ignore_conflicts);
+
+		eb_table_executor_check(statement, eb_table_source_desc());
+	}
+}
+
+static void
+check_input(const char *resource, Jsonb *parameters,
+			const EbTransform *transform, Oid owner)
+{
+	bool		ignore_conflicts = ignores_conflicts(parameters);
+	Relation	rel = open_table(parse_name(resource), AccessShareLock, false);
+
+	if (transform == NULL)
+		check_events(rel, owner, ignore_conflicts);
+	else
+		eb_table_payloads_check(rel, transform, owner, ignore_conflicts);
+	relation_close(rel, NoLock);
 }
 
 /* Checks the parameters: {"on_conflict": "error" | "ignore"}, or none. */
@@ -220,16 +256,30 @@ deliver(EbTargetRun *run)
 	int			n = run->n;
 	Relation	rel;
 	TableEntry *entry;
-	EbTableSource source;
 
 	rel = open_table(parse_name(target->resource), RowExclusiveLock, true);
 
 	/* its own rights include all that a superuser has on the table */
 	eb_target_lower_rights(rel->rd_rel->relowner);
-	entry = current_entry(target, rel);
-	eb_table_check_rights(rel, entry->map, GetUserId());
-	eb_table_source_init(&source, entry->map, target->rule, run->items, n);
+	entry = current_entry(target, run->transform != NULL, rel);
+	if (entry->payloads != NULL)
+		eb_table_payloads_insert(entry->payloads, rel, run);
+	else
+		insert_events(entry, rel, run);
+	relation_close(rel, NoLock);
+	return n;
+}
 
+/* Inserts whole events. */
+static void
+insert_events(TableEntry *entry, Relation rel, EbTargetRun *run)
+{
+	TupleDesc	desc = eb_table_source_desc();
+	EbTableSource source;
+
+	eb_table_check_rights(rel, entry->map->attnums, GetUserId());
+	eb_table_source_init(&source, entry->map, run->target->rule, run->items,
+						 run->n);
 	if (entry->targetlist != NULL &&
 		check_enable_rls(entry->relid, InvalidOid, true) != RLS_ENABLED)
 		eb_table_fast_insert(rel, entry->map,
@@ -237,17 +287,21 @@ deliver(EbTargetRun *run)
 	else
 	{
 		if (entry->plan == NULL)
-			entry->plan = eb_table_executor_prepare(rel, entry->map,
-													entry->ignore_conflicts);
-		eb_table_executor_insert(entry->plan, &source);
+		{
+			bool		ignore_conflicts = entry->ignore_conflicts;
+			char	   *statement = eb_table_event_statement(rel, entry->map,
+															 ignore_conflicts);
+
+			entry->plan = eb_table_executor_prepare(statement, desc);
+		}
+		eb_table_executor_insert(entry->plan, desc,
+								 eb_table_event_rows(&source));
 	}
-	relation_close(rel, NoLock);
-	return n;
 }
 
 /* The entry of a target whose table is rel, made anew unless it is current. */
 static TableEntry *
-current_entry(const EbTarget *target, Relation rel)
+current_entry(const EbTarget *target, bool takes_payloads, Relation rel)
 {
 	bool		ignore_conflicts = ignores_conflicts(target->parameters);
 	uint64		version = eb_catalog_version();
@@ -267,12 +321,13 @@ current_entry(const EbTarget *target, Relation rel)
 			   offsetof(TableEntry, complete));
 	if (entry->complete && !entry->stale &&
 		entry->relid == RelationGetRelid(rel) &&
+		takes_payloads == (entry->payloads != NULL) &&
 		entry->ignore_conflicts == ignore_conflicts &&
 		strcmp(entry->resource, target->resource) == 0 &&
 		(entry->targetlist == NULL || entry->targetlist->is_valid))
 		return entry;
 	empty_entry(entry);
-	fill_entry(entry, target, ignore_conflicts, rel);
+	fill_entry(entry, target, takes_payloads, ignore_conflicts, rel);
 	return entry;
 }
 
@@ -304,8 +359,8 @@ create_entries(void)
  * leaves behind is incomplete but can be emptied.
  */
 static void
-fill_entry(TableEntry *entry, const EbTarget *target, bool ignore_conflicts,
-		   Relation rel)
+fill_entry(TableEntry *entry, const EbTarget *target, bool takes_payloads,
+		   bool ignore_conflicts, Relation rel)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	EbTableMap *map;
@@ -318,9 +373,17 @@ fill_entry(TableEntry *entry, const EbTarget *target, bool ignore_conflicts,
 										   "eventbus table target",
 										   ALLOCSET_SMALL_SIZES);
 	eb_table_check_kind(rel);
+	entry->resource = MemoryContextStrdup(entry->context, target->resource);
+	if (takes_payloads)
+	{
+		MemoryContextSwitchTo(entry->context);
+		entry->payloads = eb_table_payloads_create(ignore_conflicts);
+		MemoryContextSwitchTo(oldcontext);
+		entry->complete = true;
+		return;
+	}
 	map = eb_table_map(rel);
 	MemoryContextSwitchTo(entry->context);
-	entry->resource = pstrdup(target->resource);
 	entry->map = eb_table_map_copy(map);
 	MemoryContextSwitchTo(oldcontext);
 
@@ -342,6 +405,9 @@ empty_entry(TableEntry *entry)
 	if (entry->plan != NULL)
 		SPI_freeplan(entry->plan);
 	entry->plan = NULL;
+	if (entry->payloads != NULL)
+		eb_table_payloads_free(entry->payloads);
+	entry->payloads = NULL;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;

@@ -7,6 +7,7 @@
  *		target_table_columns.c	which field of an event goes to which column
  *		target_table_fast.c		multi-insert, for plain tables
  *		target_table_executor.c	INSERT, for everything else
+ *		target_table_payload.c	members of what a transform makes, to columns
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,7 @@
 #include "nodes/bitmapset.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "target.h"
 
@@ -70,8 +72,9 @@ typedef struct EbTableSource
 extern EbTableMap *eb_table_map(Relation rel);
 extern EbTableMap *eb_table_map_copy(const EbTableMap *map);
 extern void eb_table_check_kind(Relation rel);
-extern void eb_table_check_rights(Relation rel, const EbTableMap *map,
+extern void eb_table_check_rights(Relation rel, const Bitmapset *attnums,
 								  Oid role);
+extern bool eb_table_stays_null(Relation rel, Form_pg_attribute att);
 extern Node *eb_table_convert(Relation rel, const EbTableColumn *column);
 extern TupleDesc eb_table_source_desc(void);
 extern void eb_table_source_init(EbTableSource *source,
@@ -87,12 +90,28 @@ extern void eb_table_fast_insert(Relation rel, const EbTableMap *map,
 								 const EbTableSource *source);
 
 /* in target_table_executor.c */
-extern SPIPlanPtr eb_table_executor_prepare(Relation rel,
-											const EbTableMap *map,
-											bool ignore_conflicts);
-extern void eb_table_executor_check(Relation rel, const EbTableMap *map,
+extern char *eb_table_statement(Relation rel, const char *columns,
+								const char *values,
+								bool ignore_conflicts);
+extern char *eb_table_event_statement(Relation rel,
+									  const EbTableMap *map,
+									  bool ignore_conflicts);
+extern SPIPlanPtr eb_table_executor_prepare(const char *statement,
+											TupleDesc source);
+extern void eb_table_executor_check(const char *statement, TupleDesc source);
+extern void eb_table_executor_insert(SPIPlanPtr plan, TupleDesc source,
+									 Tuplestorestate *rows);
+extern Tuplestorestate *eb_table_event_rows(const EbTableSource *source);
+
+/* in target_table_payload.c */
+typedef struct EbTablePayloads EbTablePayloads;
+
+extern EbTablePayloads *eb_table_payloads_create(bool ignore_conflicts);
+extern void eb_table_payloads_free(EbTablePayloads *payloads);
+extern void eb_table_payloads_check(Relation rel,
+									const EbTransform *transform, Oid owner,
 									bool ignore_conflicts);
-extern void eb_table_executor_insert(SPIPlanPtr plan,
-									 const EbTableSource *source);
+extern void eb_table_payloads_insert(EbTablePayloads *payloads, Relation rel,
+									 EbTargetRun *run);
 
 #endif							/* EB_TARGET_TABLE_H */

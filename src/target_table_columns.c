@@ -81,6 +81,8 @@ static void add_column(EbTableMap *map, Relation rel, Form_pg_attribute att,
 					   EbTableField field);
 static void check_unfilled(Relation rel, Form_pg_attribute att);
 static bool domain_is_not_null(Oid type);
+pg_noreturn static void rights_error(Relation rel, AttrNumber attnum,
+									 const char *rolname);
 static Node *convert(EbTableField field, Form_pg_attribute att,
 					 bool explicit_cast);
 static bool is_input_faithful(Oid type);
@@ -195,13 +197,21 @@ add_column(EbTableMap *map, Relation rel, Form_pg_attribute att,
 	map->ncolumns++;
 }
 
+/* Would a column violate NOT NULL if it were given no value? */
+bool
+eb_table_stays_null(Relation rel, Form_pg_attribute att)
+{
+	if (att->attisdropped || att->attgenerated)
+		return false;
+	return (att->attnotnull || domain_is_not_null(att->atttypid)) &&
+		build_column_default(rel, att->attnum) == NULL;
+}
+
 /* Refuses a column that takes no field and would violate NOT NULL. */
 static void
 check_unfilled(Relation rel, Form_pg_attribute att)
 {
-	if (!att->attnotnull && !domain_is_not_null(att->atttypid))
-		return;
-	if (build_column_default(rel, att->attnum) != NULL)
+	if (!eb_table_stays_null(rel, att))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_COLUMN_DEFINITION),
@@ -335,17 +345,18 @@ eb_table_check_kind(Relation rel)
 }
 
 /*
- * Raises insufficient_privilege unless role may insert into all mapped
- * columns. No lock needed beyond the one that keeps rel open.
+ * Raises insufficient_privilege unless role may insert into all those columns
+ * (as RangeTblEntry.insertedCols); where there are none, into any. No lock
+ * needed beyond the one that keeps rel open.
  */
 void
-eb_table_check_rights(Relation rel, const EbTableMap *map, Oid role)
+eb_table_check_rights(Relation rel, const Bitmapset *attnums, Oid role)
 {
 	Oid			relid = RelationGetRelid(rel);
 	Oid			schema = RelationGetNamespace(rel);
-	const char *relname = RelationGetRelationName(rel);
 	const char *nspname = get_namespace_name(schema);
 	const char *rolname = GetUserNameFromId(role, false);
+	int			member = -1;
 
 	if (eb_schema_aclcheck(schema, role, ACL_USAGE) != ACLCHECK_OK)
 		ereport(ERROR,
@@ -358,21 +369,39 @@ eb_table_check_rights(Relation rel, const EbTableMap *map, Oid role)
 						 quote_identifier(rolname))));
 	if (pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK)
 		return;
-	for (int i = 0; i < map->ncolumns; i++)
+	if (bms_is_empty(attnums) &&
+		pg_attribute_aclcheck_all(relid, role, ACL_INSERT,
+								  ACLMASK_ANY) != ACLCHECK_OK)
+		rights_error(rel, InvalidAttrNumber, rolname);
+	while ((member = bms_next_member(attnums, member)) >= 0)
 	{
-		AttrNumber	attnum = map->columns[i].attnum;
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
 
 		if (pg_attribute_aclcheck(relid, attnum, role,
 								  ACL_INSERT) != ACLCHECK_OK)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for relation %s", relname),
-					 errdetail("Role \"%s\", which owns the rule, needs the INSERT privilege on column \"%s\".",
-							   rolname, get_attname(relid, attnum, false)),
-					 errhint("GRANT INSERT ON %s TO %s;",
-							 quote_qualified_identifier(nspname, relname),
-							 quote_identifier(rolname))));
+			rights_error(rel, attnum, rolname);
 	}
+}
+
+/* attnum: the column that the privilege is missing on, 0: all of them. */
+static void
+rights_error(Relation rel, AttrNumber attnum, const char *rolname)
+{
+	const char *relname = RelationGetRelationName(rel);
+	const char *nspname = get_namespace_name(RelationGetNamespace(rel));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for relation %s", relname),
+			 attnum == InvalidAttrNumber ?
+			 errdetail("Role \"%s\", which owns the rule, needs the INSERT privilege.",
+					   rolname) :
+			 errdetail("Role \"%s\", which owns the rule, needs the INSERT privilege on column \"%s\".",
+					   rolname, get_attname(RelationGetRelid(rel), attnum,
+											false)),
+			 errhint("GRANT INSERT ON %s TO %s;",
+					 quote_qualified_identifier(nspname, relname),
+					 quote_identifier(rolname))));
 }
 
 /*

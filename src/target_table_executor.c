@@ -8,7 +8,8 @@
  * rows of a call go into a tuplestore that the statement scans under a name
  * of its own, as triggers see their transition tables. So the rows keep their
  * order and types, and the plan is the same for any number of rows and is
- * saved.
+ * saved. (target_table_payload.c has rows of another kind: those of the table
+ * itself.)
  *
  * One call is one statement: statement triggers fire once for all its rows.
  * Triggers at the end of the statement fire within the call. Deferred ones do
@@ -39,48 +40,42 @@
 /* planned for so many rows; nothing but cost estimates depends on it */
 #define SOURCE_ROWS		100
 
-static SPIPlanPtr prepare(Relation rel, const EbTableMap *map,
-						  bool ignore_conflicts);
-static char *insert_statement(Relation rel, const EbTableMap *map,
-							  bool ignore_conflicts);
+static SPIPlanPtr prepare(const char *statement, TupleDesc source);
 static void append_columns(StringInfo sql, Relation rel,
 						   const EbTableMap *map);
 static void append_values(StringInfo sql, Relation rel,
 						  const EbTableMap *map);
-static void register_source(Tuplestorestate *rows);
+static void register_source(TupleDesc source, Tuplestorestate *rows);
 static void execute(SPIPlanPtr plan);
 static bool is_policy_violation(MemoryContext context);
 pg_noreturn static void rethrow_as(MemoryContext context, int sqlerrcode);
-static Tuplestorestate *store_rows(const EbTableSource *source);
 
 /*
- * Prepares the statement for rel, which the caller has open and locked, and
- * returns the saved plan, to be freed with SPI_freeplan(). Raises an error
- * where rel does not take such an INSERT.
+ * Prepares a statement that inserts the rows of a source into a relation which
+ * the caller has open and locked, and returns the saved plan, to be freed with
+ * SPI_freeplan(). Raises an error where the relation does not take it.
  */
 SPIPlanPtr
-eb_table_executor_prepare(Relation rel, const EbTableMap *map,
-						  bool ignore_conflicts)
+eb_table_executor_prepare(const char *statement, TupleDesc source)
 {
 	SPIPlanPtr	plan;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	plan = prepare(rel, map, ignore_conflicts);
+	plan = prepare(statement, source);
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
 	SPI_finish();
 	return plan;
 }
 
-/* Only finds out whether rel takes the statement; raises an error if not. */
+/* Only finds out whether the relation takes it; raises an error if not. */
 void
-eb_table_executor_check(Relation rel, const EbTableMap *map,
-						bool ignore_conflicts)
+eb_table_executor_check(const char *statement, TupleDesc source)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	prepare(rel, map, ignore_conflicts);
+	prepare(statement, source);
 	SPI_finish();
 }
 
@@ -90,13 +85,12 @@ eb_table_executor_check(Relation rel, const EbTableMap *map,
  * column of a view, ON CONFLICT with a rule) is the fault of the target.
  */
 static SPIPlanPtr
-prepare(Relation rel, const EbTableMap *map, bool ignore_conflicts)
+prepare(const char *statement, TupleDesc source)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SPIPlanPtr	plan = NULL;
-	char	   *statement = insert_statement(rel, map, ignore_conflicts);
 
-	register_source(NULL);
+	register_source(source, NULL);
 	PG_TRY();
 	{
 		plan = SPI_prepare(statement, 0, NULL);
@@ -128,23 +122,35 @@ rethrow_as(MemoryContext context, int sqlerrcode)
 }
 
 /* INSERT INTO s.t (columns) SELECT values FROM source */
-static char *
-insert_statement(Relation rel, const EbTableMap *map, bool ignore_conflicts)
+char *
+eb_table_statement(Relation rel, const char *columns,
+				   const char *values, bool ignore_conflicts)
 {
 	const char *schema = get_namespace_name(RelationGetNamespace(rel));
-	StringInfoData sql;
+	const char *name = RelationGetRelationName(rel);
+	bool		no_columns = columns[0] == '\0';
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s (",
-					 quote_qualified_identifier(schema,
-												RelationGetRelationName(rel)));
-	append_columns(&sql, rel, map);
-	appendStringInfoString(&sql, ") SELECT ");
-	append_values(&sql, rel, map);
-	appendStringInfoString(&sql, " FROM " SOURCE_NAME " s");
-	if (ignore_conflicts)
-		appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
-	return sql.data;
+	return psprintf("INSERT INTO %s %s%s%s SELECT %s FROM " SOURCE_NAME " s%s",
+					quote_qualified_identifier(schema, name),
+					no_columns ? "" : "(", columns,
+					no_columns ? "" : ")", values,
+					ignore_conflicts ? " ON CONFLICT DO NOTHING" : "");
+}
+
+/* The same for events: their fields in the columns that the map says. */
+char *
+eb_table_event_statement(Relation rel, const EbTableMap *map,
+						 bool ignore_conflicts)
+{
+	StringInfoData columns;
+	StringInfoData values;
+
+	initStringInfo(&columns);
+	append_columns(&columns, rel, map);
+	initStringInfo(&values);
+	append_values(&values, rel, map);
+	return eb_table_statement(rel, columns.data, values.data,
+							  ignore_conflicts);
 }
 
 static void
@@ -191,12 +197,12 @@ append_values(StringInfo sql, Relation rel, const EbTableMap *map)
  * are only parsed.
  */
 static void
-register_source(Tuplestorestate *rows)
+register_source(TupleDesc source, Tuplestorestate *rows)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(*enr));
 
 	enr->md.name = SOURCE_NAME;
-	enr->md.tupdesc = eb_table_source_desc();
+	enr->md.tupdesc = source;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
 	enr->md.enrtuples = SOURCE_ROWS;
 	enr->reldata = rows;
@@ -205,17 +211,16 @@ register_source(Tuplestorestate *rows)
 }
 
 /*
- * Inserts all rows of source in order, by a plan of
- * eb_table_executor_prepare(). Raises the first error met.
+ * Inserts the rows in order, by a plan of eb_table_executor_prepare(), and
+ * frees them. Raises the first error met.
  */
 void
-eb_table_executor_insert(SPIPlanPtr plan, const EbTableSource *source)
+eb_table_executor_insert(SPIPlanPtr plan, TupleDesc source,
+						 Tuplestorestate *rows)
 {
-	Tuplestorestate *rows = store_rows(source);
-
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	register_source(rows);
+	register_source(source, rows);
 	execute(plan);
 	SPI_finish();
 	tuplestore_end(rows);
@@ -266,9 +271,9 @@ is_policy_violation(MemoryContext context)
 		strncmp(error->message_id, start, strlen(start)) == 0;
 }
 
-/* A tuplestore of the source rows, in CurrentMemoryContext. */
-static Tuplestorestate *
-store_rows(const EbTableSource *source)
+/* A tuplestore of events as source rows, in CurrentMemoryContext. */
+Tuplestorestate *
+eb_table_event_rows(const EbTableSource *source)
 {
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
 	TupleDesc	desc = eb_table_source_desc();

@@ -361,6 +361,51 @@ constraint_error(const char *value, int len, const char *member,
 					constraint)));
 }
 
+/* --- before there is an event ------------------------------------------- */
+
+/*
+ * A key can have placeholders between its quotes. Those that two examples with
+ * different values share have none.
+ */
+EbPayloadKind
+eb_transform_foresee(const EbTransform *transform, List **members,
+					 bool *complete)
+{
+	const EbTemplate *template = transform->template;
+	Jsonb	   *example;
+	Jsonb	   *other;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	*members = NIL;
+	*complete = false;
+	if (transform->path != NULL)
+		return EB_PAYLOAD_UNKNOWN;
+	example = template == NULL ? transform->input :
+		template->is_json ? eb_template_example(template, "x") : NULL;
+	other = template == NULL ? transform->input :
+		template->is_json ? eb_template_example(template, "y") : NULL;
+	if (example == NULL || !JB_ROOT_IS_OBJECT(example))
+		return EB_PAYLOAD_NO_OBJECT;
+
+	*complete = JB_ROOT_COUNT(example) == JB_ROOT_COUNT(other);
+	iterator = JsonbIteratorInit(&example->root);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		if (getKeyJsonValueFromContainer(&other->root, key.val.string.val,
+										 key.val.string.len, &value) != NULL)
+			*members = lappend(*members, pnstrdup(key.val.string.val,
+												  key.val.string.len));
+		else
+			*complete = false;
+	}
+	return EB_PAYLOAD_OBJECT;
+}
+
 /* --- applying ----------------------------------------------------------- */
 
 void

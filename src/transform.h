@@ -8,6 +8,8 @@
 #ifndef EB_TRANSFORM_H
 #define EB_TRANSFORM_H
 
+#include "nodes/pg_list.h"
+
 #include "transform_event.h"
 
 typedef struct EbTransform EbTransform;
@@ -38,6 +40,22 @@ extern EbTransform *eb_transform_compile(const char *target_id,
  * (not each time that it is compiled). transform may be NULL.
  */
 extern void eb_transform_warn(const EbTransform *transform);
+
+/* What is known of a target's payloads before there is an event. */
+typedef enum EbPayloadKind
+{
+	EB_PAYLOAD_UNKNOWN,			/* depends on the event */
+	EB_PAYLOAD_OBJECT,			/* each one is a JSON object */
+	EB_PAYLOAD_NO_OBJECT		/* none is */
+} EbPayloadKind;
+
+/*
+ * The kind of all payloads of a transform. Of objects: the names of the
+ * members that each of them has (a list of char *, in CurrentMemoryContext),
+ * and whether they have no others.
+ */
+extern EbPayloadKind eb_transform_foresee(const EbTransform *transform,
+										  List **members, bool *complete);
 
 /* What a target gets. Make it with one of the functions below. */
 typedef struct EbPayload

@@ -61,6 +61,8 @@ static void add_token(Reader *reader, const char *text, int len,
 static int	find_variable(Reader *reader, const char *name, int len);
 static int	use_variable(Reader *reader, int number);
 static void check_quoted_events(const Reader *reader);
+static Jsonb *example(const EbTemplate *template, const char *dummy,
+					  const char *in_quotes);
 static bool parses_with(const EbTemplate *template, const char *dummy);
 
 EbTemplate *
@@ -222,6 +224,24 @@ check_quoted_events(const Reader *reader)
 static bool
 parses_with(const EbTemplate *template, const char *dummy)
 {
+	Jsonb	   *jsonb = example(template, dummy, "x");
+
+	if (jsonb == NULL)
+		return false;
+	pfree(jsonb);
+	return true;
+}
+
+Jsonb *
+eb_template_example(const EbTemplate *template, const char *in_quotes)
+{
+	return example(template, template->is_certain ? "null" : "1", in_quotes);
+}
+
+/* With dummies for all values; NULL where that is not JSON. */
+static Jsonb *
+example(const EbTemplate *template, const char *dummy, const char *in_quotes)
+{
 	StringInfoData buf;
 	Jsonb	   *jsonb;
 
@@ -232,12 +252,10 @@ parses_with(const EbTemplate *template, const char *dummy)
 
 		appendBinaryStringInfo(&buf, token->text, token->len);
 		if (token->variable >= 0)
-			appendStringInfoString(&buf, token->in_string ? "x" : dummy);
+			appendStringInfoString(&buf,
+								   token->in_string ? in_quotes : dummy);
 	}
 	jsonb = eb_jsonb_from_text(buf.data, buf.len);
 	pfree(buf.data);
-	if (jsonb == NULL)
-		return false;
-	pfree(jsonb);
-	return true;
+	return jsonb;
 }

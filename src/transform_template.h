@@ -67,6 +67,13 @@ extern void eb_template_expand(const EbTemplate *template,
 							   const EbTransformEvent *event,
 							   StringInfo buf);
 
+/*
+ * What a JSON template makes with null (1 where that would not be JSON) for
+ * each value outside of quotes, and in_quotes for each one between them.
+ */
+extern Jsonb *eb_template_example(const EbTemplate *template,
+								  const char *in_quotes);
+
 /* May the result of a JSON template not be JSON, so that it must be parsed? */
 extern bool eb_template_must_parse(const EbTemplate *template);
 
