@@ -126,7 +126,7 @@ SELECT eb_wait_until_delivered('30 s');
 SET TimeZone = 'UTC';
 SET DateStyle = ISO;
 SET IntervalStyle = postgres;
-SELECT jsonb_strip_nulls(to_jsonb(t)) FROM types t ORDER BY ctid;
+SELECT jsonb_strip_nulls(to_jsonb(made)) FROM types made ORDER BY ctid;
 SELECT detail, error_code, sqlstate, error_message, attempts FROM letters();
 
 -- the same as the server's own function makes
@@ -134,7 +134,7 @@ WITH good AS MATERIALIZED (
 	SELECT e.detail FROM eventbus.events e WHERE e.event_bus = 'tp' AND NOT e.detail ? 'id'
 		AND (e.detail = '{}' OR e.detail NOT IN (SELECT l.detail FROM letters() l))
 )
-SELECT count(*) FROM types t WHERE NOT EXISTS (SELECT FROM good, jsonb_populate_record(NULL::types, '{"n": 5, "o": 42}' || detail) p WHERE to_jsonb(p) = to_jsonb(t));
+SELECT count(*) FROM types made WHERE EXISTS (SELECT FROM good, jsonb_populate_record(NULL::types, '{"n": 5, "o": 42}' || detail) server WHERE to_jsonb(server) = to_jsonb(made));
 
 -- what is not an object: a dead letter at once, whatever the retries
 SELECT put('orders', '{"input_path": "$.detail.row"}');
