@@ -150,7 +150,7 @@ END {
 	}
 	if (has("messages/receive_queue tps"))
 		message_lines()
-	n = split("plain indexed defaults generated triggered", kinds, " ")
+	n = split("plain indexed defaults generated triggered members template", kinds, " ")
 	for (i = 1; i <= n; i++)
 		if (has("tables/" kinds[i]))
 			line("backlog into a table, " kinds[i] ": beside INSERT … SELECT", us1(median("tables/" kinds[i])),
