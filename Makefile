@@ -73,7 +73,7 @@ playground:     ## psql on a server of your own with eventbus, kept between call
 unit:           ## tests of the pattern core, without a server; T= chooses
 	@test/run unit
 
-fuzz:           ## fuzz the pattern core, FUZZ_SECONDS (20) for each target
+fuzz:           ## fuzz the pattern core, FUZZ_SECONDS (15) for each target
 	@test/run fuzz
 
 lint:           ## checks of style, layers, symbols, headers and comments

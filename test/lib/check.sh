@@ -143,7 +143,7 @@ show_unit()  { grep -vE '^ *ok ' "$log" | tail -n 100; }
 # ---- fuzz: libFuzzer over the pattern core, one test for each target ----
 
 have_fuzz()  { [ -f "$build/test/fuzz/Makefile" ]; }
-test_fuzz()  { make -s -C "$build/test/fuzz" check FUZZ_SECONDS="${FUZZ_SECONDS:-20}"; }
+test_fuzz()  { make -s -C "$build/test/fuzz" check FUZZ_SECONDS="${FUZZ_SECONDS:-15}"; }
 count_fuzz() { count_tap_lines; }
 show_fuzz()  { show_log; }
 

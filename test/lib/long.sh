@@ -11,7 +11,7 @@ run_check_long() {
 	unset T
 	for kind in $kinds; do
 		case $kind in
-			unit)		at_length T=unit DIFFERENTIAL_PAIRS=20000000 ;;
+			unit)		at_length T=unit DIFFERENTIAL_PAIRS=20000000 EB_SCHEDULE_EXPRESSIONS=100 EB_SCHEDULE_YEARS=50 ;;
 			fuzz)		at_length T=fuzz FUZZ_SECONDS=3600 ;;
 			tap)		long_tap ;;
 			valgrind)	at_length T=valgrind ;;
