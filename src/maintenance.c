@@ -154,8 +154,7 @@ make_and_mark(bool *due)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	/* without a generation there is nothing to route yet: then wait */
-	if (eb_make_leaves(eb_generation() == 0) < 0)
+	if (eb_make_leaves(false) < 0)
 		locked_out = true;
 	leaves = ended_leaves(&nleaves);
 	for (int i = 0; i < nleaves; i++)

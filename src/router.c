@@ -84,6 +84,7 @@ typedef struct RouterState
 
 static RouterState router;
 
+static bool read_cursor(void);
 static bool take_snapshot(Snapshot snapshot);
 static void collect(Snapshot snapshot);
 static TimestampTz put_until(void);
@@ -94,25 +95,20 @@ static void advance_cursor(void);
 static void publish(const int32 *target_ids, int n);
 static EbXidSnapshot *keep_snapshot(const EbXidSnapshot *snapshot);
 
-void
-eb_router_start(void)
+/* Reads the cursor into memory; false when there is none. */
+static bool
+read_cursor(void)
 {
 	EbCursor	cursor;
+	int32		generation;
 	bool		found;
 
-	router.cursor_context = AllocSetContextCreate(TopMemoryContext,
-												  "eventbus cursor",
-												  ALLOCSET_SMALL_SIZES);
-	router.drain_context = AllocSetContextCreate(TopMemoryContext,
-												 "eventbus batch",
-												 ALLOCSET_DEFAULT_SIZES);
-	router.row_context = AllocSetContextCreate(TopMemoryContext,
-											   "eventbus event",
-											   ALLOCSET_DEFAULT_SIZES);
-
 	eb_worker_begin();
+
+	/* before the snapshot: what the registry knows is to be in that */
+	generation = eb_generation();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	found = eb_generation() != 0 && eb_cursor_read(eb_generation(), &cursor);
+	found = generation != 0 && eb_cursor_read(generation, &cursor);
 	if (found)
 	{
 		router.cursor = cursor;
@@ -122,17 +118,31 @@ eb_router_start(void)
 	}
 	PopActiveSnapshot();
 	eb_worker_commit();
-	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("event log of database was not started by this cluster"),
-				 errdetail("It came with a copy of another cluster's data.")));
+	return found;
+}
+
+bool
+eb_router_start(void)
+{
+	if (router.cursor_context == NULL)
+		router.cursor_context = AllocSetContextCreate(TopMemoryContext,
+													  "eventbus cursor",
+													  ALLOCSET_SMALL_SIZES);
+	if (!read_cursor())
+		return false;
+	router.drain_context = AllocSetContextCreate(TopMemoryContext,
+												 "eventbus batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	router.row_context = AllocSetContextCreate(TopMemoryContext,
+											   "eventbus event",
+											   ALLOCSET_DEFAULT_SIZES);
 
 	/* what the last router left in the queue may be of another extension */
 	eb_workqueue_forget(MyDatabaseId);
 	router.mark_all = true;
 	pg_atomic_write_u64(&eb_worker_database()->delivery_seq,
 						router.cursor.delivery_seq);
+	return true;
 }
 
 bool

@@ -9,10 +9,11 @@
 #define EB_ROUTER_H
 
 /*
- * Once per process, before the first turn: reads the cursor, queues every
- * target for a first look. Runs its own transaction.
+ * Before the first turn, until it returns true: reads the cursor, queues every
+ * target for a first look. False: there is no generation of this database's
+ * own that this process can see. Runs its own transaction.
  */
-extern void eb_router_start(void);
+extern bool eb_router_start(void);
 
 /*
  * Routes one batch in one transaction of its own. Call outside a transaction.

@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "guc.h"
 #include "maintenance.h"
 #include "router.h"
@@ -97,6 +99,33 @@ give_way(TimestampTz idle_since, bool undone)
 						EB_LEAVE_UNDONE : EB_LEAVE_IDLE);
 }
 
+/*
+ * Begins with what is stored. A copy of another database has no log of its own
+ * yet; the first round of maintenance makes one, unless somebody else is about
+ * to. That may take as long as they like, so it is not waited for in a lock:
+ * DROP EXTENSION, or who wants our slot, would wait with us.
+ */
+static void
+start(EbDatabase *db)
+{
+	TimestampTz started = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		long		retry = run_maintenance_if_due(db);
+
+		if (eb_router_start())
+			break;
+		if (retry < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("event log of database was not started by this cluster"),
+					 errdetail("It came with a copy of another cluster's data.")));
+		give_way(started, true);
+		(void) eb_worker_wait(retry);
+	}
+}
+
 /* Routes all that is visible. Returns whether there was a reason to look. */
 static bool
 route(EbDatabase *db)
@@ -153,10 +182,10 @@ void
 eb_router_main(Datum main_arg)
 {
 	EbDatabase *db = eb_worker_start();
-	TimestampTz idle_since = GetCurrentTimestamp();
+	TimestampTz idle_since;
 
-	(void) run_maintenance_if_due(db);
-	eb_router_start();
+	start(db);
+	idle_since = GetCurrentTimestamp();
 	for (;;)
 	{
 		long		sleep = eb_guc_safety_interval * 1000L;

@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use EventBus::Test;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('main', conf => "eventbus.safety_interval = 1h\n");
@@ -69,6 +70,36 @@ $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 begin_and_leave_open('SELECT eb_run_maintenance()');
 events_flow('events flow while somebody makes leaves');
 $node->safe_psql('postgres', "COMMIT PREPARED 'open'");
+
+# A log without a generation of its own, as in a database that is a copy of
+# another, and somebody has the lock that it takes to start one. The router
+# waits, though not in a lock.
+my $log_size = -s $node->logfile;
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+$node->safe_psql('copy', q{
+	CREATE EXTENSION eventbus;
+	CREATE TABLE taken (id uuid);
+	SELECT eb_put_rule('all', event_pattern => '{"source":["s"]}');
+	SELECT eb_put_target('all', 'taken', 'table', 'taken');
+});
+$node->safe_psql('copy', q{BEGIN; LOCK TABLE eventbus.leaves IN SHARE UPDATE EXCLUSIVE MODE; PREPARE TRANSACTION 'lock'});
+$node->safe_psql('copy', 'UPDATE eventbus.generations SET log_oid = 1');
+for my $turn (1 .. 2)
+{
+	# the second time this ends one that waits
+	$node->restart;
+	ok($node->poll_query_until('postgres', q{
+			SELECT count(*) = 1 FROM pg_stat_activity
+			WHERE backend_type = 'eventbus router' AND datname = 'copy'
+			AND wait_event_type = 'Extension'}),
+		"$turn: a router that cannot start its log waits");
+}
+$node->safe_psql('copy', "COMMIT PREPARED 'lock'");
+$node->safe_psql('copy', q{SELECT eb_put_event('s', 'd', '{}')});
+bounded($node, 'copy', q{SELECT 1 / (eb_wait_until_delivered('20 s'))::int}, 'then its events flow');
+rows_are($node, 'copy', 'SELECT count(*) FROM taken', '1', '... to where they are to go');
+unlike(slurp_file($node->logfile, $log_size), qr/ERROR|FATAL/, '... and nothing has failed');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
 
 add_old_leaf();
 begin_and_leave_open('SELECT eb_run_maintenance()');
