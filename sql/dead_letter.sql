@@ -75,6 +75,36 @@ SELECT a.target, e.detail -> 'n' AS n, a.message_type, a.attempt, a.error_code, 
 FROM eventbus.delivery_attempts a JOIN eventbus.events e ON e.id = a.event_id
 WHERE a.event_bus = 'dl' ORDER BY 1, 2, 3;
 
+-- what was to be sent, where a transformer makes it
+SELECT eb_remove_target('all', id, 'dl') FROM eventbus.targets WHERE event_bus = 'dl';
+CREATE FUNCTION dl_reject(event jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'not %', event USING ERRCODE = 'check_violation'; END$$;
+SELECT eb_put_target('all', 'shaped', 'function', 'dl_reject', 'dl', maximum_retry_attempts => 0, input_path => '$.detail');
+SELECT eb_put_event('dl', 'shaped', '{"n": 107}', 'dl') IS NOT NULL AS put;
+SELECT eb_wait_until_delivered('30 s');
+SELECT error_message, input, event -> 'detail' AS detail FROM eventbus.dead_letters WHERE event_bus = 'dl' AND target = 'shaped';
+SELECT eb_remove_target('all', 'shaped', 'dl');
+
+-- to a queue instead
+SELECT eb_create_queue('dl-queue') IS NOT NULL AS created, eb_create_queue('dl-fifo', fifo => true) IS NOT NULL AS created;
+SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-nowhere');
+SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-fifo');
+SELECT eb_put_target('all', 'f', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-fifo', fifo => true, maximum_retry_attempts => 0);
+SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-queue', input => '{"n": 200}', maximum_retry_attempts => 0);
+SELECT eb_put_event('dl', 'queued', '{"n": 108}', 'dl', event_group_id => 'group') IS NOT NULL AS put;
+SELECT eb_wait_until_delivered('30 s');
+SELECT m.body ->> 'detail-type' AS detail_type, m.body -> 'detail' AS detail, m.body = e.event AS whole, m.event_id = e.id AS same, m.attributes
+FROM eb_receive_messages('dl-queue', 10) m JOIN eventbus.events e ON e.id = m.event_id;
+SELECT m.body -> 'detail' AS detail, message_group_id, m.attributes ->> 'ERROR_CODE' AS code FROM eb_receive_messages('dl-fifo', 10) m;
+SELECT id, dead_lettered, dead_letters FROM eventbus.targets WHERE event_bus = 'dl' ORDER BY id;
+-- the queue is gone: nothing is lost
+SELECT eb_delete_queue('dl-queue');
+SELECT eb_put_event('dl', 'queue gone', '{"n": 109}', 'dl') IS NOT NULL AS put;
+SELECT eb_wait_until_delivered('30 s');
+SELECT target, detail_type, error_code, input FROM eventbus.dead_letters WHERE event_bus = 'dl' AND target = 'q';
+SELECT body -> 'detail' AS detail, message_group_id = event_id::text AS own_group FROM eb_receive_messages('dl-fifo', 10);
+SELECT eb_delete_queue('dl-fifo');
+
 SELECT eb_remove_target(rule, id, event_bus) FROM eventbus.targets WHERE event_bus = 'dl' OR rule LIKE 'dl-%';
 SELECT eb_delete_rule('all', 'dl'), eb_delete_rule('dl-alerts'), eb_delete_rule('dl-loop'), eb_delete_event_bus('dl');
 DROP TABLE dl_inbox, dl_alerts, dl_never;
+DROP FUNCTION dl_reject;

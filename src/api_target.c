@@ -26,6 +26,7 @@
 #include "api_target.h"
 #include "arn.h"
 #include "compat.h"
+#include "dead_letter_queue.h"
 #include "target.h"
 
 const EbTargetOption eb_target_options[EB_NUM_TARGET_OPTIONS] = {
@@ -125,6 +126,7 @@ eb_target_put(const EbRuleRef *rule, const EbTargetInput *input)
 
 	parameters = eb_target_options_strip(spec.parameters);
 	owner = get_role_oid(rule->owner, false);
+	eb_dead_letter_queue_check(&options, owner);
 	spec.resource = type->validate(input->resource, parameters, owner);
 	if (type->check_input != NULL)
 		type->check_input(spec.resource, parameters, transform, owner);

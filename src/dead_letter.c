@@ -21,8 +21,11 @@
 #include "append.h"
 #include "dead_letter.h"
 #include "dead_letter_alert.h"
+#include "dead_letter_queue.h"
+#include "errcodes.h"
 #include "partition.h"
 #include "schema.h"
+#include "subtransaction.h"
 
 /* columns of eventbus.dead_letter_log after those of the event */
 enum
@@ -100,10 +103,49 @@ set_errors(TupleTableSlot *slot, const EbDeadLetter *letter)
 	set_text(slot, LETTER_FIRST_ERROR, letter->first_error);
 }
 
+/* What there is to say about what the target was to be sent. */
+typedef struct Input
+{
+	const EbDeadLetter *letter;
+	Jsonb	   *json;
+} Input;
+
+/* For eb_try(). */
+static void
+make_input(void *arg)
+{
+	Input	   *input = arg;
+	EbDelivery	item = *input->letter->item;
+	EbTargetRun run = {
+		.target = input->letter->target,
+		.options = input->letter->options,
+		.transform = input->letter->transform,
+		.items = &item,
+		.n = 1
+	};
+
+	eb_target_shape(&run);
+	input->json = eb_delivery_json(&item);
+}
+
+/* NULL where it is the event, or cannot be made of it. */
+static Jsonb *
+input_of(const EbDeadLetter *letter)
+{
+	Input		input = {letter, NULL};
+
+	if (letter->transform == NULL ||
+		letter->error->sqlerrcode == EB_ERRCODE_TRANSFORMATION ||
+		eb_try(make_input, &input) != NULL)
+		return NULL;
+	return input.json;
+}
+
 /* Appends the row; returns its number. */
 static int64
 append(const EbDeadLetter *letter, TimestampTz at)
 {
+	Jsonb	   *input = input_of(letter);
 	int64		id = nextval_internal(eb_relation_oid("dead_letter_id_seq"),
 									  false);
 	Relation	leaf = eb_leaf_open_or_make(EB_LOG_DEAD_LETTERS, &at);
@@ -115,8 +157,8 @@ append(const EbDeadLetter *letter, TimestampTz at)
 	set_value(slot, LETTER_DEAD_LETTERED_AT, TimestampTzGetDatum(at));
 	set_delivery(slot, letter, at);
 	set_errors(slot, letter);
-	slot->tts_isnull[LETTER_INPUT - 1] = letter->input == NULL;
-	slot->tts_values[LETTER_INPUT - 1] = PointerGetDatum(letter->input);
+	slot->tts_isnull[LETTER_INPUT - 1] = input == NULL;
+	slot->tts_values[LETTER_INPUT - 1] = PointerGetDatum(input);
 	eb_append_row(appender, 0);
 	eb_append_end(appender);
 	table_close(leaf, NoLock);
@@ -127,14 +169,16 @@ bool
 eb_dead_letter(const EbDeadLetter *letter, EbPosition *position)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		id;
+	int64		id = 0;
 
 	if (!letter->options->dead_letters)
 	{
 		position->dropped++;
 		return false;
 	}
-	id = append(letter, now);
+	if (letter->options->dead_letter_queue == NULL ||
+		!eb_dead_letter_queue_send(letter))
+		id = append(letter, now);
 	eb_dead_letter_alert(letter, id, position->dead_lettered_at, now);
 	position->dead_lettered++;
 	position->dead_lettered_at = now;

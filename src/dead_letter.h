@@ -22,13 +22,15 @@ typedef struct EbDeadLetter
 	const char *exhausted_condition;	/* NULL: it was not worth a retry */
 	TimestampTz first_attempt_at;	/* 0: the only one was now */
 	const char *first_error;	/* NULL: it is error */
-	Jsonb	   *input;			/* what was to be sent, NULL: the event */
+	const EbTransform *transform;	/* what makes of it what is sent, NULL:
+									 * nothing does */
 } EbDeadLetter;
 
 /*
- * Stores a copy of the event with the reason, in this transaction, as the
- * extension, and counts it in *position (in memory). False where the target
- * wants no dead letters: it is dropped, which is counted, too.
+ * Stores a copy of the event with the reason, or sends it to the target's
+ * dead-letter queue, in this transaction, as the extension, and counts it in
+ * *position (in memory). False where the target wants no dead letters: it is
+ * dropped, which is counted, too.
  */
 extern bool eb_dead_letter(const EbDeadLetter *letter, EbPosition *position);
 

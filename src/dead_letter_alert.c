@@ -73,7 +73,8 @@ describe(const EbDeadLetter *letter, int64 id)
 					   pnstrdup(message, pg_mbcliplen(message, strlen(message),
 													  MAX_MESSAGE)));
 	eb_answer_add_text(&answer, "event_id", event_id);
-	eb_answer_add_int(&answer, "dead_letter_id", id);
+	if (id != 0)
+		eb_answer_add_int(&answer, "dead_letter_id", id);
 	eb_answer_end(&answer);
 	return eb_answer_result(&answer);
 }

@@ -11,7 +11,7 @@
 #include "dead_letter.h"
 
 /*
- * Called for each dead letter, with its number and when the target had the one
+ * Called for each dead letter, with its number (0: it is in a queue) and when the target had the one
  * before it (0: none since it was put). Where it is the first one in an hour,
  * sends a notification and puts an event, in this transaction.
  */

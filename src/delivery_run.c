@@ -135,7 +135,8 @@ give_up(EbBatch *batch, EbRetryDecision decision, const ErrorData *error)
 		.item = item,
 		.error = error,
 		.error_code = eb_retry_error_code(error->sqlerrcode),
-		.exhausted_condition = eb_retry_exhausted_condition(decision)
+		.exhausted_condition = eb_retry_exhausted_condition(decision),
+		.transform = batch->transform
 	};
 
 	if (batch->retries != NULL)

@@ -17,20 +17,18 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/partition.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "guc.h"
 #include "partition.h"
 #include "retention.h"
 #include "schema.h"
+#include "subtransaction.h"
 #include "worker.h"
 
 /* Minutes; a partition that would be made again at once is no use to drop. */
@@ -88,9 +86,11 @@ lock_leaf(Oid leaf)
 	return ConditionalLockRelationOid(leaf, AccessExclusiveLock);
 }
 
+/* For eb_try(). */
 static void
-drop(const char *name)
+drop(void *arg)
 {
+	const char *name = arg;
 	Oid			leaf = eb_relation_oid(name);
 
 	if (OidIsValid(leaf))
@@ -107,41 +107,25 @@ drop(const char *name)
 }
 
 /*
- * Drops a leaf in a subtransaction. Something of a user's may depend on it, a
- * view for example: that is logged, and the leaf stays. False: it is locked.
+ * Drops a leaf, if it is free. Something of a user's may depend on it, a view
+ * for example: that is logged, and the leaf stays. False: it is locked.
  */
 static bool
-drop_if_free(const char *name, int *dropped)
+drop_if_free(char *name, int *dropped)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	Oid			leaf = eb_relation_oid(name);
+	ErrorData  *error;
 
 	if (!eb_leaves_lock(false) || (OidIsValid(leaf) && !lock_leaf(leaf)))
 		return false;
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		drop(name);
-		ReleaseCurrentSubTransaction();
+	error = eb_try(drop, name);
+	if (error == NULL)
 		(*dropped)++;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+	else
 		ereport(LOG,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not drop partition \"%s\"", name),
 				 errdetail_internal("%s", error->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	return true;
 }
 
