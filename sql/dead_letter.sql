@@ -89,7 +89,7 @@ SELECT eb_create_queue('dl-queue') IS NOT NULL AS created, eb_create_queue('dl-f
 SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-nowhere');
 SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-fifo');
 SELECT eb_put_target('all', 'f', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-fifo', fifo => true, maximum_retry_attempts => 0);
-SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-queue', input => '{"n": 200}', maximum_retry_attempts => 0);
+SELECT eb_put_target('all', 'q', 'table', 'dl_inbox', 'dl', dead_letter_queue => 'dl-queue', input => '{"detail": {"n": 200}}', maximum_retry_attempts => 0);
 SELECT eb_put_event('dl', 'queued', '{"n": 108}', 'dl', event_group_id => 'group') IS NOT NULL AS put;
 SELECT eb_wait_until_delivered('30 s');
 SELECT m.body ->> 'detail-type' AS detail_type, m.body -> 'detail' AS detail, m.body = e.event AS whole, m.event_id = e.id AS same, m.attributes
