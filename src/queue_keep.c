@@ -23,7 +23,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "catalog/partition.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -183,22 +183,16 @@ bool
 eb_queue_drop_leaf(const char *name)
 {
 	Oid			leaf = eb_relation_oid(name);
-	Oid			root;
 
 	if (OidIsValid(leaf))
 	{
-		char	   *text;
-
 		if (is_needed(name))
 			return true;
-		text = eb_query_text("SELECT inhparent::pg_catalog.oid"
-							 " FROM pg_catalog.pg_inherits"
-							 " WHERE inhrelid OPERATOR(pg_catalog.=) %u",
-							 leaf);
-		root = text != NULL ? atooid(text) : InvalidOid;
-		if ((OidIsValid(root) &&
-			 !ConditionalLockRelationOid(root, AccessExclusiveLock)) ||
-			!ConditionalLockRelationOid(leaf, AccessExclusiveLock))
+		if (get_rel_relispartition(leaf) &&
+			!ConditionalLockRelationOid(get_partition_parent(leaf, true),
+										AccessExclusiveLock))
+			return false;
+		if (!ConditionalLockRelationOid(leaf, AccessExclusiveLock))
 			return false;
 		eb_run_sql("DROP TABLE eventbus.%s", name);
 	}

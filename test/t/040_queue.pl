@@ -189,6 +189,47 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM eventbus.queue_heads WHERE
 is($node->safe_psql('postgres', "SELECT count(*) FROM unnest('{once,claimed,groups}'::text[]) q, eb_receive_messages(q, 10)"),
 	0, 'nothing comes back');
 
+# What a round of maintenance does last is done when the next one has begun.
+sub maintain
+{
+	for (1 .. 2)
+	{
+		$node->safe_psql('postgres', q{
+			SELECT eb_send_message('once', '0');
+			SELECT eb_delete_messages('once', array_agg(receipt_handle)) FROM eb_receive_messages('once', 10);
+			SELECT eb_run_maintenance()});
+		$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM eventbus.message_claims');
+	}
+}
+
+# a partition that is older than all queues keep messages, but for one
+$node->safe_psql('postgres', q{
+	SELECT eb_create_queue('old');
+	CREATE TABLE eventbus.messages_old (LIKE eventbus.messages);
+	CREATE INDEX ON eventbus.messages_old (queue_id, number);
+	INSERT INTO eventbus.leaves (parent, generation, name, range_start, range_end)
+		VALUES ('messages', eventbus.generation(), 'messages_old', '2020-01-01', '2020-01-02');
+	DO $$ BEGIN
+		EXECUTE format('ALTER TABLE eventbus.%I ATTACH PARTITION eventbus.messages_old FOR VALUES FROM (%L) TO (%L)',
+			'messages_' || lpad(to_hex(eventbus.generation()), 8, '0'), '2020-01-01', '2020-01-02');
+	END $$;
+	INSERT INTO eventbus.messages (appended_at, sent_at, number, queue_id, generation, id, body)
+		SELECT '2020-01-01', now(), 1, queue_id, eventbus.generation(), gen_random_uuid(), '"kept"'
+		FROM eventbus.queue WHERE name = 'old';
+});
+my $old = "FROM eventbus.leaves WHERE name = 'messages_old'";
+maintain();
+is($node->safe_psql('postgres', "SELECT count(*) $old"), 1, 'a partition stays as long as a message in it is kept');
+is($node->safe_psql('postgres', "BEGIN; SELECT body FROM eb_receive_messages('old'); ROLLBACK"),
+	'"kept"', 'which can be received');
+$node->safe_psql('postgres', q{UPDATE eventbus.messages SET sent_at = now() - interval '5 days' WHERE body = '"kept"'});
+is($node->safe_psql('postgres', q{SELECT body FROM eb_receive_messages('old')}), '', 'until it is too old');
+maintain();
+is($node->safe_psql('postgres', "SELECT count(*) $old"), 0, 'then the partition goes');
+is($node->safe_psql('postgres', q{
+	SELECT eb_send_message('old', '"new"') IS NOT NULL;
+	SELECT body FROM eb_receive_messages('old')}), qq(t\n"new"), 'and the queue goes on');
+
 # ---- long polls -------------------------------------------------------------
 
 my $poll = $node->background_psql('postgres', on_error_stop => 0);
