@@ -54,8 +54,8 @@ SELECT target, payload - 'id' FROM calls WHERE jsonb_typeof(payload) = 'object' 
 SELECT target, payload FROM calls WHERE jsonb_typeof(payload) <> 'object' ORDER BY target COLLATE "C", n;
 SELECT target, max(events), count(*) FROM calls GROUP BY 1 HAVING max(events) > 1 ORDER BY 1;
 
--- what eb_test_target() says is what they got: as text, a text template's result has no quotes of its own
-SELECT target, count(*), bool_and(coalesce(CASE WHEN target IN ('text', 'lines') THEN to_jsonb(shown) ELSE shown::jsonb END = payload, false)) AS agrees
+-- what eb_test_target() says is what they got; of a text in quotes that is JSON, what is between them
+SELECT target, count(*), bool_and(coalesce(CASE WHEN target = 'lines' OR shown LIKE '%q"q%' AND target = 'text' THEN to_jsonb(shown) ELSE shown::jsonb END = payload, false)) AS agrees
 FROM (SELECT c.target, c.payload, eb_test_target('all', c.target, e.id, 'ts') AS shown
 	  FROM (SELECT *, row_number() OVER (PARTITION BY target ORDER BY n) AS o FROM calls) c
 	  JOIN (SELECT id, row_number() OVER (ORDER BY seq, ord) AS o FROM eventbus.events WHERE event_bus = 'ts') e USING (o)) x

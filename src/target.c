@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "causation.h"
+#include "jsonb_text.h"
 #include "target.h"
 
 static const EbTargetType *const target_types[] = {
@@ -64,24 +65,45 @@ eb_target_shape(EbTargetRun *run)
 	run->at = -1;
 }
 
+/*
+ * What a text template made, as a string: where it has quotes around it, as
+ * EventBridge's documents want it to have, and is JSON, what JSON makes of it.
+ */
+static Jsonb *
+json_string(const text *text)
+{
+	const char *chars = VARDATA_ANY(text);
+	int			len = VARSIZE_ANY_EXHDR(text);
+	JsonbValue	string;
+
+	if (len >= 2 && chars[0] == '"' && chars[len - 1] == '"')
+	{
+		/* the parser takes a string as an element only */
+		char	   *element = psprintf("[%.*s]", len, chars);
+		Jsonb	   *array = eb_jsonb_from_text(element, len + 2);
+
+		if (array != NULL && JB_ROOT_COUNT(array) == 1)
+		{
+			JsonbContainer *root = &array->root;
+
+			return JsonbValueToJsonb(getIthJsonbValueFromContainer(root, 0));
+		}
+	}
+	string.type = jbvString;
+	string.val.string.val = unconstify(char *, chars);
+	string.val.string.len = len;
+	return JsonbValueToJsonb(&string);
+}
+
 Jsonb *
 eb_delivery_json(const EbDelivery *item)
 {
-	JsonbValue	string;
-	text	   *text;
 	Jsonb	   *json;
 
 	if (item->payload == NULL)
 		return eb_event_envelope(&item->event);
 	json = eb_payload_json(item->payload);
-	if (json != NULL)
-		return json;
-	text = eb_payload_text(item->payload);
-
-	string.type = jbvString;
-	string.val.string.val = VARDATA_ANY(text);
-	string.val.string.len = VARSIZE_ANY_EXHDR(text);
-	return JsonbValueToJsonb(&string);
+	return json != NULL ? json : json_string(eb_payload_text(item->payload));
 }
 
 char *

@@ -97,7 +97,8 @@ extern void eb_target_shape(EbTargetRun *run);
 
 /*
  * What the target is sent of an event: as jsonb (what a text template made is
- * a JSON string), and as text. In CurrentMemoryContext.
+ * a JSON string, without the quotes that it may have around it), and as text.
+ * In CurrentMemoryContext.
  */
 extern Jsonb *eb_delivery_json(const EbDelivery *item);
 extern char *eb_delivery_text(const EbDelivery *item);
