@@ -110,7 +110,8 @@ ROLLBACK;
 CREATE TABLE target_like (LIKE eventbus.target);
 CREATE TRIGGER a AFTER INSERT ON target_like FOR EACH ROW EXECUTE FUNCTION eventbus.target_created();
 CREATE TRIGGER b AFTER TRUNCATE ON target_like FOR EACH STATEMENT EXECUTE FUNCTION eventbus.target_created();
-INSERT INTO target_like VALUES (0, 0, 'like', 'table', NULL, '{}', NULL, '{}', now());
+INSERT INTO target_like (target_id, rule_id, id, type, parameters, pauses, search_path, created_at)
+	VALUES (0, 0, 'like', 'table', '{}', '{}', '', now());
 TRUNCATE target_like;
 DROP TABLE target_like;
 

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -120,6 +121,7 @@ eb_target_put(const EbRuleRef *rule, const EbTargetInput *input)
 	spec.id = input->id;
 	spec.type = type->name;
 	spec.parameters = merge_parameters(input);
+	spec.search_path = namespace_search_path;
 	eb_target_options_read(spec.parameters, &options);
 	transform = eb_transform_compile(spec.id, spec.parameters);
 	eb_transform_warn(transform);

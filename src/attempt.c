@@ -8,7 +8,8 @@
  * SECURITY_RESTRICTED_OPERATION (no SET ROLE, no temporary tables, nothing
  * deferred that could run later with other rights), with its settings and
  * advisory locks undone afterwards, a limit on waiting for locks and on the
- * time it may take. No other part of the delivery engine leaves the
+ * time it may take. Names in it mean what they meant to whoever put the target,
+ * by the search path of then. No other part of the delivery engine leaves the
  * extension's own tables.
  *
  * An error that is raised as ERROR never means that this process has to end,
@@ -81,6 +82,14 @@ eb_attempt(EbTargetRun *run, int *done, ErrorData **error)
 	return verdict;
 }
 
+/* Until the caller's AtEOXact_GUC(). */
+static void
+set_until_end(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 static int
 deliver_as_owner(EbTargetRun *run)
 {
@@ -106,8 +115,8 @@ deliver_as_owner(EbTargetRun *run)
 				 errmsg("target type \"%s\" does not exist", target->type)));
 	snprintf(lock_timeout, sizeof(lock_timeout), "%d",
 			 eb_guc_target_lock_timeout);
-	(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_until_end("lock_timeout", lock_timeout);
+	set_until_end("search_path", target->search_path);
 	eb_target_clock_start(run->options->timeout);
 	eb_target_set_cause(run->items, run->n);
 

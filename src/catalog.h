@@ -35,6 +35,7 @@ typedef struct EbTarget
 	const char *type;			/* name of an EbTargetType */
 	const char *resource;		/* schema-qualified name, or NULL */
 	Jsonb	   *parameters;		/* an object */
+	const char *search_path;	/* for code of users that it runs */
 	bool		paused;
 } EbTarget;
 

@@ -44,10 +44,10 @@ static const char *const rule_columns[] = {
 };
 static const char *const target_columns[] = {
 	"target_id", "rule_id", "id", "type", "resource", "parameters",
-	"paused_at", NULL
+	"paused_at", "search_path", NULL
 };
 
-#define MAX_COLUMNS	7
+#define MAX_COLUMNS	8
 
 typedef void (*RowFunction) (EbCatalog *catalog, const Datum *values,
 							 const bool *nulls);
@@ -165,6 +165,7 @@ target_row(EbCatalog *catalog, const Datum *values, const bool *nulls)
 	target->resource = nulls[4] ? NULL : TextDatumGetCString(values[4]);
 	target->parameters = DatumGetJsonbPCopy(values[5]);
 	target->paused = !nulls[6];
+	target->search_path = TextDatumGetCString(values[7]);
 
 	entry = hash_search(catalog->targets, &target->target_id, HASH_ENTER,
 						NULL);

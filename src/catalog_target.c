@@ -75,7 +75,7 @@ eventbus_target_created(PG_FUNCTION_ARGS)
 static bool
 update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 {
-	EbSqlArg	args[5];
+	EbSqlArg	args[6];
 	EbSqlRow	row;
 
 	args[0] = eb_sql_int(rule->rule_id);
@@ -83,11 +83,12 @@ update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 	args[2] = eb_sql_text(spec->type);
 	args[3] = eb_sql_text(spec->resource);
 	args[4] = eb_sql_jsonb(spec->parameters);
-	if (eb_sql_run("UPDATE eventbus.target"
-				   " SET type = $3, resource = $4, parameters = $5"
+	args[5] = eb_sql_text(spec->search_path);
+	if (eb_sql_run("UPDATE eventbus.target SET type = $3, resource = $4,"
+				   " parameters = $5, search_path = $6"
 				   " WHERE rule_id OPERATOR(pg_catalog.=) $1"
 				   " AND id OPERATOR(pg_catalog.=) $2 RETURNING target_id",
-				   5, args, &row) == 0)
+				   6, args, &row) == 0)
 		return false;
 
 	args[0] = eb_sql_int(DatumGetInt32(row.values[0]));
@@ -108,7 +109,7 @@ update_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 static bool
 insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 {
-	EbSqlArg	args[5];
+	EbSqlArg	args[6];
 
 	/* a copy of a database has no stream before somebody has seen it */
 	if (eb_generation() == 0)
@@ -119,11 +120,12 @@ insert_target(const EbRuleRef *rule, const EbTargetSpec *spec)
 	args[2] = eb_sql_text(spec->type);
 	args[3] = eb_sql_text(spec->resource);
 	args[4] = eb_sql_jsonb(spec->parameters);
+	args[5] = eb_sql_text(spec->search_path);
 	return eb_sql_run("INSERT INTO eventbus.target"
-					  " (rule_id, id, type, resource, parameters)"
-					  " VALUES ($1, $2, $3, $4, $5)"
+					  " (rule_id, id, type, resource, parameters, search_path)"
+					  " VALUES ($1, $2, $3, $4, $5, $6)"
 					  " ON CONFLICT (rule_id, id) DO NOTHING",
-					  5, args, NULL) > 0;
+					  6, args, NULL) > 0;
 }
 
 void

@@ -50,6 +50,7 @@ typedef struct EbTargetSpec
 	const char *type;
 	const char *resource;		/* NULL: none */
 	Jsonb	   *parameters;		/* an object */
+	const char *search_path;	/* for code of users that it runs */
 } EbTargetSpec;
 
 /* in catalog_bus.c */

@@ -41,6 +41,7 @@ CREATE TABLE eventbus.target (
 	type			text NOT NULL,			-- table, ...
 	resource		text,					-- what it names, schema-qualified
 	parameters		jsonb NOT NULL,			-- what the type wants besides
+	search_path		text NOT NULL DEFAULT 'pg_catalog',	-- what names mean in its code
 	paused_at		timestamptz,			-- null: not paused
 	pauses			tstzmultirange NOT NULL DEFAULT '{}',	-- when it was
 	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

@@ -1,6 +1,6 @@
 \o /dev/null
-\echo '# 6. Real events: the 329 webhook payloads that GitHub documents, in one call.'
-\echo '#    Three rules feed one table, which tells them apart by its column "rule".'
+\echo '# 10. Real events: the 329 webhook payloads that GitHub documents, in one call.'
+\echo '#     Three rules feed one table, which tells them apart by its column "rule".'
 \echo
 SELECT eb_create_event_bus('github');
 \o
@@ -36,6 +36,6 @@ SELECT rule, detail_type, count(*),
        min(coalesce(detail->'pull_request'->>'title', detail->'label'->>'name', detail->>'ref')) AS "for example"
   FROM github_inbox GROUP BY rule, detail_type ORDER BY rule, detail_type;
 
-\echo '# 7. What every target has received so far; eventbus.status shows what waits, and why.'
+\echo '# 11. What every target has received so far; eventbus.status shows what waits, and why.'
 \echo
-SELECT event_bus, rule, resource AS "table", delivered, dead_lettered FROM eventbus.targets ORDER BY 1, 2;
+SELECT event_bus, rule, resource AS "target", delivered, dead_lettered FROM eventbus.targets ORDER BY 1, 2;
