@@ -163,6 +163,51 @@ SELECT count(eb_put_event('tr', d, '{}', 'tr', event_group_id => left(d, 1))) FR
 SELECT eb_wait_until_delivered('30 s');
 SELECT left(detail_type, 1) AS event_group, string_agg(detail_type, ' ' ORDER BY n) FROM fifo GROUP BY 1 ORDER BY 1;
 SELECT * FROM dead WHERE detail_type = 'a1x';
+-- what a restored log holds and nobody has resumed does not hold up a group
+TRUNCATE fifo;
+SELECT eb_put_target('all', 'fifo', 'table', 'fifo', 'tr', fifo => true);
+SELECT count(eb_put_event('tr', d, '{}', 'tr', event_group_id => left(d, 1))) FROM unnest('{a1x,a2}'::text[]) AS d;
+CALL until($$(SELECT count(*) = 2 FROM tr.retries)$$);
+CREATE TEMP TABLE restored AS SELECT * FROM eventbus.delivery_retries WHERE source = 'tr';
+UPDATE restored SET generation = -1, next_attempt_at = NULL, event_group_id = CASE detail_type WHEN 'a2' THEN 'b' ELSE 'a' END;
+INSERT INTO eventbus.delivery_retries SELECT * FROM restored;
+SELECT eb_put_event('tr', 'b1', '{}', 'tr', event_group_id => 'b') IS NOT NULL AS put;
+CALL until($$(SELECT count(*) = 1 FROM tr.fifo)$$);
+ALTER TABLE fifo DROP CONSTRAINT no_x;
+CALL until($$(SELECT count(*) = 3 FROM tr.fifo)$$);
+SELECT left(detail_type, 1) AS event_group, string_agg(detail_type, ' ' ORDER BY n) FROM fifo GROUP BY 1 ORDER BY 1;
+DELETE FROM eventbus.delivery_retries WHERE source = 'tr' AND generation = -1;
+-- a group that was held up comes in large batches
+CREATE TABLE runs (size int);
+CREATE FUNCTION note_run() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+	INSERT INTO runs SELECT count(*) FROM added;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER note_run AFTER INSERT ON fifo REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION note_run();
+ALTER TABLE fifo ADD CONSTRAINT no_x CHECK (detail_type NOT LIKE '%x') NOT VALID;
+TRUNCATE fifo;
+SELECT count(eb_put_event('tr', d, '{}', 'tr', event_group_id => 'a')) FROM (SELECT '0x' AS d UNION ALL SELECT n::text FROM generate_series(1, 999) n) d;
+CALL until($$(SELECT count(*) = 1000 FROM tr.retries)$$);
+TRUNCATE runs;
+ALTER TABLE fifo DROP CONSTRAINT no_x;
+SELECT eb_put_target('all', 'fifo', 'table', 'fifo', 'tr', fifo => true);
+SELECT eb_wait_until_delivered('30 s');
+SELECT count(*), count(*) FILTER (WHERE rtrim(detail_type, 'x')::int <> place) AS in_disorder
+FROM (SELECT detail_type, row_number() OVER (ORDER BY n) - 1 AS place FROM fifo) f;
+SELECT sum(size), count(*) < 100 AS in_few_runs FROM runs;
+DROP TRIGGER note_run ON fifo;
+-- a target that is not FIFO any more has nothing that waits for something else
+ALTER TABLE fifo ADD CONSTRAINT no_x CHECK (detail_type NOT LIKE '%x') NOT VALID;
+TRUNCATE fifo;
+SELECT count(eb_put_event('tr', d, '{}', 'tr', event_group_id => left(d, 1))) FROM unnest('{a1x,a2,a3}'::text[]) AS d;
+CALL until($$(SELECT count(*) = 3 FROM tr.retries)$$);
+SELECT eb_put_target('all', 'fifo', 'table', 'fifo', 'tr');
+CALL until($$(SELECT count(*) = 2 FROM tr.fifo)$$);
+ALTER TABLE fifo DROP CONSTRAINT no_x;
+SELECT eb_wait_until_delivered('30 s');
+SELECT string_agg(detail_type, ' ' ORDER BY detail_type) FROM fifo;
 SELECT eb_remove_target('all', 'fifo', 'tr');
 
 -- batches: no larger than they may be, and not before they are due

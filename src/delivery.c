@@ -69,7 +69,7 @@ eb_deliver_batch(EbLease *lease, TimestampTz *later)
 		set_constraints_immediate();
 		eb_batch_run(&batch);
 		if (batch.retries != NULL)
-			eb_batch_note_retries(&batch);
+			eb_batch_finish_retries(&batch);
 		if (batch.dirty)
 			eb_position_write(&batch.position);
 	}

@@ -22,6 +22,9 @@
 /* with so many setbacks, a target is given one event now and then */
 #define EB_MAX_SETBACKS	100
 
+/* a batch ends with the event whose detail makes it so large, in bytes */
+#define EB_MAX_BATCH_BYTES	(64 * 1024 * 1024)
+
 /* What an item that is tried again has in eventbus.delivery_retries. */
 typedef struct EbRetryRow
 {
@@ -40,11 +43,12 @@ typedef struct EbBatch
 	EbDelivery *items;
 	EbRetryRow *retries;		/* of the items, NULL: they are new */
 	int			n;
+	Size		bytes;			/* of their details */
 	int			done;			/* items that are behind us */
 	int			attempts;
 	TimestampTz attempted_at;	/* when the last one began */
-	List	   *held_groups;	/* of a FIFO target: text *, that were found
-								 * to wait for a retry */
+	List	   *held_groups;	/* of a FIFO target: text *, that wait for a
+								 * retry that is not done */
 	bool		dirty;			/* the position is to be written */
 	bool		more;			/* there was more than this */
 	bool		current;		/* it is that of the current generation */
@@ -75,7 +79,10 @@ extern void eb_batch_retry_later(EbBatch *batch, int i,
 /* Items i to i + n - 1 are delivered or given up. */
 extern void eb_batch_retries_done(EbBatch *batch, int i, int n);
 
-/* Puts an item behind the retry that its event group waits for. */
+/*
+ * Puts an item behind the retry that its event group waits for; one that is a
+ * retry itself stays there.
+ */
 extern void eb_batch_park(EbBatch *batch, int i);
 
 /* Does the item's event group wait for a retry? */
@@ -84,8 +91,11 @@ extern bool eb_batch_is_held(EbBatch *batch, int i);
 /* Must item i wait when an earlier one does? */
 extern bool eb_batch_is_behind(EbBatch *batch, int i, int earlier);
 
-/* Finds out when the next retry is due, for the lease. */
-extern void eb_batch_note_retries(EbBatch *batch);
+/*
+ * At the end of a batch of retries: event groups go on, and the lease knows when
+ * the next one is due.
+ */
+extern void eb_batch_finish_retries(EbBatch *batch);
 
 /* --- delivery_run.c --- */
 

@@ -9,13 +9,15 @@
  * others may add rows (redrive) or delete them (a target that is removed).
  *
  * In a FIFO target, events of one group keep their order: while one of them has
- * a row here, those that follow get rows too, without a time, and the first of
- * these gets its time when the one before it is done. Events without a group
- * are one group.
+ * a row here, those that follow get rows too, without a time. When the one that
+ * has a time is due, as many as fit into the batch go with it; when it is done,
+ * the first of those that are left gets a time. Events without a group are one
+ * group. Rows of a generation that is not delivered from hold up nothing.
  *
  * Rows are few where things go well, so all but the insert goes through SPI,
  * with plans that are kept. Nothing here waits for a lock: rows are locked as
- * they are read, and those that somebody else has locked are left out.
+ * they are read. Those that are due and that somebody else has locked are left
+ * out; where that would change the order, the batch fails and is done again.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,8 +50,11 @@ enum
 	RETRY_CTID					/* of our query, not of the table */
 };
 
-/* most retries that one transaction takes */
+/* most retries that one transaction takes: that are due, ... */
 #define MAX_RETRIES		200
+
+/* ... and with those behind them in their event groups */
+#define MAX_WITH_GROUPS	1000
 
 /* no retry waits longer than this, unless the clock was stepped back */
 #define LONGEST_WAIT	(11 * USECS_PER_MINUTE)
@@ -105,23 +110,44 @@ static Statement delete_row = {
 	1, {TIDOID}
 };
 
+static Statement select_group = {
+	"SELECT r.*, r.ctid FROM eventbus.delivery_retries r"
+	" WHERE r.target_id OPERATOR(pg_catalog.=) $1"
+	" AND COALESCE(r.event_group_id, '') OPERATOR(pg_catalog.=) $2"
+	" AND r.generation OPERATOR(pg_catalog.=) ANY ($3)"
+	" ORDER BY r.generation, r.delivery_seq LIMIT $4 FOR UPDATE NOWAIT",
+	4, {INT4OID, TEXTOID, INT4ARRAYOID, INT4OID}
+};
+
 static Statement release_group = {
-	"UPDATE eventbus.delivery_retries r SET next_attempt_at = $3"
+	"UPDATE eventbus.delivery_retries r SET next_attempt_at = $4"
 	" FROM (SELECT f.ctid AS tid, f.next_attempt_at FROM eventbus.delivery_retries f"
 	" WHERE f.target_id OPERATOR(pg_catalog.=) $1"
 	" AND COALESCE(f.event_group_id, '') OPERATOR(pg_catalog.=) $2"
+	" AND f.generation OPERATOR(pg_catalog.=) ANY ($3)"
 	" ORDER BY f.generation, f.delivery_seq LIMIT 1"
-	" FOR UPDATE SKIP LOCKED) first"
+	" FOR UPDATE NOWAIT) first"
 	" WHERE r.ctid OPERATOR(pg_catalog.=) first.tid"
 	" AND first.next_attempt_at IS NULL",
-	3, {INT4OID, TEXTOID, TIMESTAMPTZOID}
+	4, {INT4OID, TEXTOID, INT4ARRAYOID, TIMESTAMPTZOID}
+};
+
+static Statement release_all = {
+	"UPDATE eventbus.delivery_retries r SET next_attempt_at = $3"
+	" FROM (SELECT f.ctid AS tid FROM eventbus.delivery_retries f"
+	" WHERE f.target_id OPERATOR(pg_catalog.=) $1"
+	" AND f.generation OPERATOR(pg_catalog.=) ANY ($2)"
+	" AND f.next_attempt_at IS NULL FOR UPDATE NOWAIT) waiting"
+	" WHERE r.ctid OPERATOR(pg_catalog.=) waiting.tid",
+	3, {INT4OID, INT4ARRAYOID, TIMESTAMPTZOID}
 };
 
 static Statement find_group = {
 	"SELECT FROM eventbus.delivery_retries r"
 	" WHERE r.target_id OPERATOR(pg_catalog.=) $1"
-	" AND COALESCE(r.event_group_id, '') OPERATOR(pg_catalog.=) $2 LIMIT 1",
-	2, {INT4OID, TEXTOID}
+	" AND COALESCE(r.event_group_id, '') OPERATOR(pg_catalog.=) $2"
+	" AND r.generation OPERATOR(pg_catalog.=) ANY ($3) LIMIT 1",
+	3, {INT4OID, TEXTOID, INT4ARRAYOID}
 };
 
 /*
@@ -173,7 +199,51 @@ generations(void)
 										   true, TYPALIGN_INT));
 }
 
+/* The key of an item's event group. */
+static text *
+group_of(const EbDelivery *item)
+{
+	return item->event.event_group_id != NULL ? item->event.event_group_id :
+		cstring_to_text("");
+}
+
+static bool
+same_group(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+static bool
+has_group(List *groups, const text *group)
+{
+	ListCell   *cell;
+
+	foreach(cell, groups)
+		if (same_group(lfirst(cell), group))
+		return true;
+	return false;
+}
+
 /* --- reading --------------------------------------------------------------- */
+
+/* Where row i of a result was, and whether it is to be tried at some time. */
+static ItemPointer
+tid_of(SPITupleTable *table, uint64 i)
+{
+	bool		isnull;
+
+	return (ItemPointer) DatumGetPointer(SPI_getbinval(table->vals[i],
+													   table->tupdesc,
+													   RETRY_CTID, &isnull));
+}
+
+static bool
+has_time(SPITupleTable *table, uint64 i)
+{
+	return !heap_attisnull(table->vals[i], RETRY_NEXT_ATTEMPT_AT,
+						   table->tupdesc);
+}
 
 /* Takes a row of select_due, which is copied, apart. */
 static void
@@ -200,6 +270,58 @@ read_row(HeapTuple tuple, TupleTableSlot *slot, EbDelivery *item,
 	ItemPointerCopy(tid, &row->tid);
 }
 
+/*
+ * Adds rows from..n - 1 of a result to the batch; those that would make it too
+ * large are left for the next one.
+ */
+static void
+add_rows(EbBatch *batch, SPITupleTable *table, uint64 from, uint64 n)
+{
+	TupleTableSlot *slot;
+
+	slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(table->tupdesc),
+									&TTSOpsHeapTuple);
+	for (uint64 i = from; i < n && batch->bytes < EB_MAX_BATCH_BYTES; i++)
+	{
+		EbDelivery *item = &batch->items[batch->n];
+
+		read_row(table->vals[i], slot, item, &batch->retries[batch->n]);
+		batch->n++;
+		batch->bytes += VARSIZE(item->event.detail);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Reads what waits behind item i in its event group: what has no time, if the
+ * item is the first of the group. (It is not, where an older one was redriven.)
+ */
+static void
+read_behind(EbBatch *batch, int i)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum		args[] = {
+		Int32GetDatum(batch->lease->target_id),
+		PointerGetDatum(group_of(&batch->items[i])), generations(),
+		Int32GetDatum(MAX_WITH_GROUPS - batch->n + 1)
+	};
+	uint64		rows;
+	uint64		n = 1;
+
+	SPI_connect();
+	rows = execute(&select_group, args);
+	if (rows > 1 && ItemPointerEquals(&batch->retries[i].tid,
+									  tid_of(SPI_tuptable, 0)))
+	{
+		while (n < rows && !has_time(SPI_tuptable, n))
+			n++;
+		MemoryContextSwitchTo(context);
+		add_rows(batch, SPI_tuptable, 1, n);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+}
+
 /* Reads what is due into the batch, in CurrentMemoryContext. */
 static void
 read_due(EbBatch *batch, TimestampTz now)
@@ -209,27 +331,25 @@ read_due(EbBatch *batch, TimestampTz now)
 		Int32GetDatum(batch->lease->target_id), TimestampTzGetDatum(now),
 		generations(), Int32GetDatum(MAX_RETRIES)
 	};
+	uint64		rows;
+	int			ndue;
 
 	SPI_connect();
-	batch->n = (int) execute(&select_due, args);
-	batch->more = batch->n == MAX_RETRIES;
-	if (batch->n > 0)
+	rows = execute(&select_due, args);
+	if (rows > 0)
 	{
-		SPITupleTable *table = SPI_tuptable;
-		TupleTableSlot *slot;
-
 		MemoryContextSwitchTo(context);
-		slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(table->tupdesc),
-										&TTSOpsHeapTuple);
-		batch->items = palloc(sizeof(EbDelivery) * batch->n);
-		batch->retries = palloc(sizeof(EbRetryRow) * batch->n);
-		for (int i = 0; i < batch->n; i++)
-			read_row(table->vals[i], slot, &batch->items[i],
-					 &batch->retries[i]);
-		ExecDropSingleTupleTableSlot(slot);
+		batch->items = palloc(sizeof(EbDelivery) * MAX_WITH_GROUPS);
+		batch->retries = palloc(sizeof(EbRetryRow) * MAX_WITH_GROUPS);
+		add_rows(batch, SPI_tuptable, 0, rows);
 	}
 	SPI_finish();
 	MemoryContextSwitchTo(context);
+
+	ndue = batch->n;
+	for (int i = 0; batch->options.fifo && i < ndue &&
+		 batch->n < MAX_WITH_GROUPS && batch->bytes < EB_MAX_BATCH_BYTES; i++)
+		read_behind(batch, i);
 }
 
 /* Counters are those of the current generation. */
@@ -249,38 +369,6 @@ read_position(EbBatch *batch)
 							&lease->position_tid, &batch->position);
 }
 
-bool
-eb_batch_read_retries(EbBatch *batch)
-{
-	EbLease    *lease = batch->lease;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (lease->retry_at == 0 ||
-		(lease->retry_at != DT_NOEND && lease->retry_at > now + LONGEST_WAIT))
-		eb_batch_note_retries(batch);
-	if (lease->retry_at > now)
-		return false;
-	if (!read_position(batch))
-		return false;
-	if (batch->position.changing)
-	{
-		batch->verdict = EB_BUSY;
-		lease->failures++;
-		return true;
-	}
-	read_due(batch, now);
-	if (batch->n > 0)
-		return true;
-	eb_batch_note_retries(batch);
-	if (lease->retry_at > now)
-		return false;
-
-	/* a command that is about to change them has locked them */
-	batch->verdict = EB_BUSY;
-	lease->failures++;
-	return true;
-}
-
 /* The time of the next retry; DT_NOEND: there is none. */
 static TimestampTz
 next_retry(int32 target_id)
@@ -298,8 +386,9 @@ next_retry(int32 target_id)
 	return next;
 }
 
-void
-eb_batch_note_retries(EbBatch *batch)
+/* Finds out when the next retry is due, for the lease. */
+static void
+note_retries(EbBatch *batch)
 {
 	int32		target_id = batch->lease->target_id;
 	TimestampTz now = GetCurrentTimestamp();
@@ -316,6 +405,60 @@ eb_batch_note_retries(EbBatch *batch)
 			next = now;
 	}
 	batch->lease->retry_at = next;
+}
+
+/*
+ * A first look. A target that is not FIFO any more has nothing that waits for
+ * something else.
+ */
+static void
+look(EbBatch *batch)
+{
+	Datum		args[] = {
+		Int32GetDatum(batch->lease->target_id), generations(),
+		TimestampTzGetDatum(GetCurrentTimestamp())
+	};
+
+	if (!batch->options.fifo)
+		(void) run(&release_all, args);
+	note_retries(batch);
+}
+
+bool
+eb_batch_read_retries(EbBatch *batch)
+{
+	EbLease    *lease = batch->lease;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (lease->retry_at == 0)
+		look(batch);
+	else if (lease->retry_at != DT_NOEND &&
+			 lease->retry_at > now + LONGEST_WAIT)
+		note_retries(batch);
+	if (lease->retry_at > now)
+		return false;
+	if (!read_position(batch))
+	{
+		lease->retry_at = DT_NOEND;
+		return false;
+	}
+	if (batch->position.changing)
+	{
+		batch->verdict = EB_BUSY;
+		lease->failures++;
+		return true;
+	}
+	read_due(batch, now);
+	if (batch->n > 0)
+		return true;
+	note_retries(batch);
+	if (lease->retry_at > now)
+		return false;
+
+	/* a command that is about to change them has locked them */
+	batch->verdict = EB_BUSY;
+	lease->failures++;
+	return true;
 }
 
 /* --- writing --------------------------------------------------------------- */
@@ -362,14 +505,6 @@ insert_row(EbBatch *batch, int i, int attempts, const char *error,
 	table_close(rel, NoLock);
 }
 
-/* The key of an item's event group. */
-static text *
-group_of(const EbDelivery *item)
-{
-	return item->event.event_group_id != NULL ? item->event.event_group_id :
-		cstring_to_text("");
-}
-
 void
 eb_batch_retry_later(EbBatch *batch, int i, const ErrorData *error,
 					 TimestampTz next)
@@ -377,13 +512,11 @@ eb_batch_retry_later(EbBatch *batch, int i, const ErrorData *error,
 	EbLease    *lease = batch->lease;
 	char	   *message = eb_error_line(error);
 
+	if (batch->options.fifo)
+		batch->held_groups = lappend(batch->held_groups,
+									 group_of(&batch->items[i]));
 	if (batch->retries == NULL)
-	{
 		insert_row(batch, i, 1, message, next);
-		if (batch->options.fifo)
-			batch->held_groups = lappend(batch->held_groups,
-										 group_of(&batch->items[i]));
-	}
 	else
 	{
 		Datum		args[] = {
@@ -405,29 +538,46 @@ eb_batch_retries_done(EbBatch *batch, int i, int n)
 	for (int last = i + n; i < last; i++)
 	{
 		Datum		row[] = {PointerGetDatum(&batch->retries[i].tid)};
-		Datum		group[] = {
-			Int32GetDatum(batch->lease->target_id),
-			PointerGetDatum(group_of(&batch->items[i])),
-			TimestampTzGetDatum(GetCurrentTimestamp())
-		};
 
 		(void) run(&delete_row, row);
-		if (batch->options.fifo)
-			(void) run(&release_group, group);
 	}
+}
+
+/* The event groups of what is behind us go on with what is left of them. */
+static void
+release_groups(EbBatch *batch)
+{
+	List	   *released = NIL;
+	Datum		args[] = {
+		Int32GetDatum(batch->lease->target_id), 0, generations(),
+		TimestampTzGetDatum(GetCurrentTimestamp())
+	};
+
+	for (int i = 0; i < batch->done; i++)
+	{
+		text	   *group = group_of(&batch->items[i]);
+
+		if (has_group(released, group))
+			continue;
+		released = lappend(released, group);
+		args[1] = PointerGetDatum(group);
+		(void) run(&release_group, args);
+	}
+}
+
+void
+eb_batch_finish_retries(EbBatch *batch)
+{
+	if (batch->options.fifo)
+		release_groups(batch);
+	note_retries(batch);
 }
 
 void
 eb_batch_park(EbBatch *batch, int i)
 {
-	insert_row(batch, i, 0, NULL, 0);
-}
-
-static bool
-same_group(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+	if (batch->retries == NULL)
+		insert_row(batch, i, 0, NULL, 0);
 }
 
 bool
@@ -441,18 +591,18 @@ bool
 eb_batch_is_held(EbBatch *batch, int i)
 {
 	text	   *group;
-	ListCell   *cell;
-	Datum		args[2];
+	Datum		args[3];
 
-	if (!batch->options.fifo || batch->retries != NULL ||
-		batch->lease->retry_at == DT_NOEND)
+	if (!batch->options.fifo || batch->lease->retry_at == DT_NOEND)
 		return false;
 	group = group_of(&batch->items[i]);
-	foreach(cell, batch->held_groups)
-		if (same_group(lfirst(cell), group))
+	if (has_group(batch->held_groups, group))
 		return true;
+	if (batch->retries != NULL)
+		return false;			/* those before it are in this batch */
 	args[0] = Int32GetDatum(batch->lease->target_id);
 	args[1] = PointerGetDatum(group);
+	args[2] = generations();
 	if (run(&find_group, args) == 0)
 		return false;
 	batch->held_groups = lappend(batch->held_groups, group);

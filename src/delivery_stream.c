@@ -19,9 +19,6 @@
 #include "partition.h"
 #include "stream.h"
 
-/* a batch ends with the event whose detail makes it so large, in bytes */
-#define MAX_BATCH_BYTES	(64 * 1024 * 1024)
-
 /* The partition of an event was dropped by hand: there is nothing to send. */
 static void
 skip_lost(EbBatch *batch, const EbDeliveryItem *item)
@@ -58,11 +55,10 @@ read_events(EbBatch *batch, const EbDeliveryItem *items, int nitems)
 	EbLogReader *reader = eb_log_open(generation, GetActiveSnapshot());
 	int32		bus_id = batch->target->rule->bus_id;
 	TupleTableSlot *copy = NULL;
-	Size		bytes = 0;
 	int			i;
 
 	batch->items = palloc(sizeof(EbDelivery) * nitems);
-	for (i = 0; i < nitems && bytes < MAX_BATCH_BYTES; i++)
+	for (i = 0; i < nitems && batch->bytes < EB_MAX_BATCH_BYTES; i++)
 	{
 		EbDeliveryRef ref = items[i].ref;
 		EbDelivery *delivery = &batch->items[batch->n];
@@ -82,7 +78,7 @@ read_events(EbBatch *batch, const EbDeliveryItem *items, int nitems)
 		ExecStoreHeapTuple(ExecCopySlotHeapTuple(slot), copy, false);
 		set_delivery(delivery, copy, &items[i], generation);
 		batch->n++;
-		bytes += VARSIZE(delivery->event.detail);
+		batch->bytes += VARSIZE(delivery->event.detail);
 	}
 	batch->more |= i < nitems;
 	if (copy != NULL)

@@ -115,7 +115,10 @@ deliver(TimestampTz *later)
 	return outcome;
 }
 
-/* The batch could not be finished: small ones, and not so soon. */
+/*
+ * The batch could not be finished: small ones, and not so soon. What it had
+ * found out of retries has not come true.
+ */
 static EbWorkOutcome
 note_failure(TimestampTz *later)
 {
@@ -123,6 +126,7 @@ note_failure(TimestampTz *later)
 
 	*later = GetCurrentTimestamp() + Min(ms, FAILURE_LAST) * 1000;
 	held.batch_size = 1;
+	held.retry_at = 0;
 	held.failures++;
 	return EB_WORK_LATER;
 }
