@@ -79,6 +79,21 @@ SELECT body FROM take('mq');
 SELECT eb_change_message_visibility('mq', :'new', '13 hours');
 SELECT eb_change_message_visibility('mq', :'new', NULL);
 
+-- claims that have ended one after the other, received again and rolled back
+SELECT eb_create_queue('mq-ended');
+SELECT send('mq-ended', 1, 2);
+SELECT eb_change_message_visibility('mq-ended', receipt_handle, '0') FROM take('mq-ended', 2);
+BEGIN;
+SELECT body, receive_count FROM take('mq-ended', 2);
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT body, receive_count FROM take('mq-ended', 2);
+ROLLBACK TO s;
+SELECT body, receive_count FROM take('mq-ended', 2);
+COMMIT;
+SELECT eb_delete_queue('mq-ended');
+
 -- received too often: the next receive moves it; the old handle is of no use
 SELECT eb_change_message_visibility('mq', :'new', '0');
 SELECT body FROM take('mq');

@@ -210,12 +210,16 @@ begin_number_scan(EbClaims *claims, Snapshot snapshot, int64 first,
 
 /* --- reading -------------------------------------------------------------- */
 
-/* Takes one row into what is known of its message. */
+/*
+ * Takes one row into what is known of its message: the last one first, which
+ * says most, then those before it.
+ */
 static void
 add_row(EbClaim *claim, TupleTableSlot *slot, bool foreign)
 {
 	Datum	   *values = slot->tts_values;
 	bool	   *isnull = slot->tts_isnull;
+	bool		is_last = claim->version == 0;
 	bool		sys_isnull;
 	Datum		xmin;
 
@@ -223,22 +227,35 @@ add_row(EbClaim *claim, TupleTableSlot *slot, bool foreign)
 	claim->foreign |= foreign;
 	claim->settled &= !foreign &&
 		!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+	if (claim->group_id == NULL && !isnull[CLAIM_MESSAGE_GROUP_ID - 1])
+		claim->group_id =
+			TextDatumGetCString(values[CLAIM_MESSAGE_GROUP_ID - 1]);
+	if (!is_last)
+		return;
 	claim->version = DatumGetInt32(values[CLAIM_VERSION - 1]);
 	claim->sent_at = DatumGetTimestampTz(values[CLAIM_SENT_AT - 1]);
-	if (isnull[CLAIM_VISIBLE_AT - 1])
-	{
-		claim->done = true;
+	claim->done = isnull[CLAIM_VISIBLE_AT - 1];
+	if (claim->done)
 		return;
-	}
 	claim->visible_at = DatumGetTimestampTz(values[CLAIM_VISIBLE_AT - 1]);
 	claim->first_received_at =
 		DatumGetTimestampTz(values[CLAIM_FIRST_RECEIVED_AT - 1]);
 	claim->receipt = DatumGetInt64(values[CLAIM_RECEIPT - 1]);
 	claim->receive_count = DatumGetInt32(values[CLAIM_RECEIVE_COUNT - 1]);
 	claim->leaf_id = DatumGetInt32(values[CLAIM_LEAF_ID - 1]);
-	if (claim->group_id == NULL && !isnull[CLAIM_MESSAGE_GROUP_ID - 1])
-		claim->group_id =
-			TextDatumGetCString(values[CLAIM_MESSAGE_GROUP_ID - 1]);
+}
+
+/* Turns an array around. */
+static void
+reverse(EbClaim *array, int n)
+{
+	for (int i = 0, j = n - 1; i < j; i++, j--)
+	{
+		EbClaim		claim = array[i];
+
+		array[i] = array[j];
+		array[j] = claim;
+	}
 }
 
 int
@@ -256,8 +273,14 @@ eb_claims_read(EbClaims *claims, int64 first, int64 last, Snapshot snapshot,
 	scan = begin_number_scan(claims, snapshot ? snapshot : &dirty, first,
 							 last);
 
-	/* the index has the rows of a message in the order of their versions */
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	/*
+	 * The index has the rows of a message in the order of their versions. They
+	 * are read from the last one down: maintenance may remove them meanwhile,
+	 * and its commit may fall between two of them. Whoever does not see the
+	 * last one for that reason sees none; the other way round, a message that
+	 * is done would look like one that was only received.
+	 */
+	while (index_getnext_slot(scan, BackwardScanDirection, slot))
 	{
 		bool		foreign = snapshot == NULL &&
 			TransactionIdIsValid(dirty.xmin);
@@ -282,6 +305,7 @@ eb_claims_read(EbClaims *claims, int64 first, int64 last, Snapshot snapshot,
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	reverse(array, n);
 	*result = array;
 	return n;
 }

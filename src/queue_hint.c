@@ -16,8 +16,8 @@
  * a consumer look longer, never at the wrong thing. One may only stand for too
  * little while a transaction is running that will put it right at its end: who
  * takes a range notes it, and where its (sub)transaction fails the callbacks
- * here put it back. What a claim's end is concerned, both ends of a transaction
- * do so. A crash of any process empties shared memory; the end of a prepared
+ * here put it back; likewise the end of a claim that was followed by another
+ * one. A crash of any process empties shared memory; the end of a prepared
  * transaction, which its own process does not see, empties the database's part.
  *
  * "In progress" and "look again" fit together like this: a consumer passes what
@@ -80,6 +80,7 @@ typedef struct Note
 	SubTransactionId subid;
 	EbNumberRange range;		/* taken; first > last: none */
 	TimestampTz touched;		/* DT_NOEND: nothing */
+	TimestampTz superseded;		/* likewise */
 	bool		sent;
 	bool		doubt;			/* of everything, if it fails */
 } Note;
@@ -203,6 +204,7 @@ add_note(const EbQueueHint *hint)
 	note->range.first = 1;
 	note->range.last = 0;
 	note->touched = DT_NOEND;
+	note->superseded = DT_NOEND;
 	note->sent = false;
 	note->doubt = false;
 	return note;
@@ -328,6 +330,14 @@ eb_queue_hint_touch(const EbQueueHint *hint, TimestampTz visible_at)
 	note->touched = Min(note->touched, visible_at);
 }
 
+void
+eb_queue_hint_supersede(const EbQueueHint *hint, TimestampTz visible_at)
+{
+	Note	   *note = last_note(hint);
+
+	note->superseded = Min(note->superseded, visible_at);
+}
+
 int64
 eb_queue_hint_low(const EbQueueHint *hint)
 {
@@ -405,20 +415,22 @@ act_on_note(const Note *note, bool committed)
 {
 	EbQueueEntry *entry = note->hint.entry;
 	bool		ranges = !committed && note->range.first <= note->range.last;
+	TimestampTz end = committed ? note->touched : note->superseded;
 
 	if (entries == NULL)
 		return;
 	if (lock_entry(&note->hint))
 	{
-		entry->expiry = Min(entry->expiry, note->touched);
-		entry->touched = Min(entry->touched, note->touched);
+		entry->expiry = Min(entry->expiry, end);
+		entry->touched = Min(entry->touched, end);
 		if (ranges)
 			add_range(entry, note->range);
 		if (note->doubt && !committed)
 			reset(entry);
 	}
 	unlock_entry(&note->hint);
-	if (note->sent || (!committed && note->touched != DT_NOEND))
+	if (note->sent ||
+		(!committed && (note->touched != DT_NOEND || end != DT_NOEND)))
 		ConditionVariableBroadcast(&entry->news);
 }
 

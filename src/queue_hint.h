@@ -61,11 +61,18 @@ extern void eb_queue_hint_set_low(const EbQueueHint *hint, int64 low);
 /* For anybody: */
 
 /*
- * This transaction has written, or superseded, a claim that ends at that time:
- * whether it commits or not, others have to look there again.
+ * This transaction has written a claim that ends at that time: others have to
+ * look there when it commits.
  */
 extern void eb_queue_hint_touch(const EbQueueHint *hint,
 								TimestampTz visible_at);
+
+/*
+ * This transaction is about to supersede a claim that ends, or has ended, at
+ * that time: others have to look there again if it fails.
+ */
+extern void eb_queue_hint_supersede(const EbQueueHint *hint,
+									TimestampTz visible_at);
 
 /* This transaction has sent messages: wake consumers when it commits. */
 extern void eb_queue_hint_sent(const EbQueueHint *hint);

@@ -108,7 +108,10 @@ take(Receive *receive, const EbMessage *message, const EbClaim *last)
 	EbClaim		row = {0};
 
 	if (last != NULL)
+	{
+		eb_queue_hint_supersede(&receive->claims.hint, last->visible_at);
 		row = *last;
+	}
 	else
 	{
 		row.number = message->number;
@@ -167,6 +170,7 @@ move(Receive *receive, EbMessage *message, const EbClaim *last)
 
 	if (!eb_queue_try_send(receive->dead_letter_queue, &item, 1))
 		return false;
+	eb_queue_hint_supersede(&receive->claims.hint, last->visible_at);
 	row.version++;
 	row.done = true;
 	add_row(receive, &row);
@@ -517,8 +521,9 @@ write_rows(Receive *receive)
 {
 	eb_claims_write(&receive->claims, receive->rows, receive->nrows);
 	for (int i = 0; i < receive->nrows; i++)
-		eb_queue_hint_touch(&receive->claims.hint,
-							receive->rows[i].visible_at);
+		if (!receive->rows[i].done)
+			eb_queue_hint_touch(&receive->claims.hint,
+								receive->rows[i].visible_at);
 }
 
 int
@@ -648,7 +653,7 @@ eb_queue_delete_received(const EbQueue *queue, EbReceipt *receipts, int n)
 		rows[nrows].version++;
 		rows[nrows].done = true;
 		nrows++;
-		eb_queue_hint_touch(&claims.hint, claim->visible_at);
+		eb_queue_hint_supersede(&claims.hint, claim->visible_at);
 	}
 	eb_claims_write(&claims, rows, nrows);
 
@@ -673,7 +678,7 @@ eb_queue_change_visibility(const EbQueue *queue, const EbReceipt *receipt,
 		is_current(&claims, claim, receipt);
 	if (current)
 	{
-		eb_queue_hint_touch(&claims.hint, claim->visible_at);
+		eb_queue_hint_supersede(&claims.hint, claim->visible_at);
 		claim->version++;
 		claim->visible_at = GetCurrentTimestamp() + visibility;
 		eb_queue_hint_touch(&claims.hint, claim->visible_at);
