@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -168,19 +169,27 @@ receive(const EbQueue *queue, int max, int64 visibility, int64 wait,
 		EbReceived **received)
 {
 	TimestampTz deadline = GetCurrentTimestamp() + wait;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look;
 	EbQueueHint hint;
 	int			n;
 
 	if (wait == 0)
 		return eb_queue_receive(queue, max, visibility, received);
 
+	/* one may wait for a day, and look often */
+	look = AllocSetContextCreate(caller, "eventbus receive",
+								 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(look);
 	hint = eb_queue_hint(eb_generation(), queue->queue_id);
 	eb_queue_hint_prepare_to_sleep(&hint);
 	do
 	{
+		MemoryContextReset(look);
 		n = eb_queue_receive(queue, max, visibility, received);
 	} while (n == 0 && sleep_for_messages(queue, &hint, deadline));
 	eb_queue_hint_cancel_sleep();
+	MemoryContextSwitchTo(caller);
 	return n;
 }
 

@@ -43,6 +43,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -267,6 +268,27 @@ read_messages(Receive *receive, int64 first, int64 last, int limit,
 	return n;
 }
 
+/*
+ * The memory of one look at messages: what nothing was taken of is not kept,
+ * however many are passed.
+ */
+static MemoryContext
+begin_look(void)
+{
+	return MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
+													   "eventbus messages",
+													   ALLOCSET_DEFAULT_SIZES));
+}
+
+static void
+end_look(MemoryContext caller, bool keep)
+{
+	MemoryContext look = MemoryContextSwitchTo(caller);
+
+	if (!keep)
+		MemoryContextDelete(look);
+}
+
 /* Nothing is to be found up to there. */
 static int64
 done_upto(const Receive *receive)
@@ -274,39 +296,53 @@ done_upto(const Receive *receive)
 	return Max(receive->head.head, receive->head.purged);
 }
 
+/*
+ * Takes what is free of the next messages of a range. Returns how many it has
+ * looked at, until there was enough; *upto is the last one of them.
+ */
+static int
+receive_some(Receive *receive, int64 first, int64 last, int limit,
+			 int64 *upto)
+{
+	EbMessage  *messages = palloc(limit * sizeof(EbMessage));
+	EbClaim    *claims;
+	int			nclaims;
+	int			n = read_messages(receive, first, last, limit, messages,
+								  &claims, &nclaims);
+
+	for (int i = 0; i < n && receive->n < receive->max; i++)
+	{
+		EbMessage  *message = &messages[i];
+
+		if (message->number > done_upto(receive) &&
+			!is_old(receive, message->sent_at) &&
+			eb_claims_search(claims, nclaims, message->number) == NULL)
+			take(receive, message, NULL);
+		*upto = message->number;
+	}
+	return n;
+}
+
 /* Receives what is free in a range; returns up to where it has looked. */
 static int64
 receive_range(Receive *receive, const EbNumberRange *range)
 {
-	int64		next = Max(range->first, done_upto(receive) + 1);
+	int64		upto = Max(range->first - 1, done_upto(receive));
 	int			limit = receive->max - receive->n;
-	EbMessage  *messages;
 
 	for (;;)
 	{
-		EbClaim    *claims;
-		int			nclaims;
+		MemoryContext caller = begin_look();
+		int			nrows = receive->nrows;
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
-		messages = palloc(limit * sizeof(EbMessage));
-		n = read_messages(receive, next, range->last, limit, messages,
-						  &claims, &nclaims);
-		for (int i = 0; i < n; i++)
-		{
-			EbMessage  *message = &messages[i];
-
-			if (message->number > done_upto(receive) &&
-				!is_old(receive, message->sent_at) &&
-				eb_claims_search(claims, nclaims, message->number) == NULL)
-				take(receive, message, NULL);
-			if (receive->n == receive->max)
-				return message->number;
-		}
-		if (n > 0)
-			next = messages[n - 1].number + 1;
+		n = receive_some(receive, upto + 1, range->last, limit, &upto);
+		end_look(caller, receive->nrows > nrows);
+		if (receive->n == receive->max)
+			return upto;
 		if (n < limit)
-			return range->last == PG_INT64_MAX ? next - 1 : range->last;
+			return range->last == PG_INT64_MAX ? upto : range->last;
 		limit = Min(2 * limit, EB_MAX_QUEUE_BATCH);
 	}
 }
@@ -425,42 +461,54 @@ receive_behind_head(FifoState *state)
 		state->low = Max(state->low, head + 1);
 }
 
-/* Messages beyond the head. */
+/* Looks at messages beyond the head; returns at how many. */
+static int
+receive_some_fifo(FifoState *state, int64 *next, int limit)
+{
+	Receive    *receive = state->receive;
+	EbMessage  *messages = palloc(limit * sizeof(EbMessage));
+	EbClaim    *claims;
+	int			nclaims;
+	int			n = read_messages(receive, *next, PG_INT64_MAX, limit,
+								  messages, &claims, &nclaims);
+
+	for (int i = 0; i < n && receive->n < receive->max; i++)
+	{
+		EbClaim    *claim = eb_claims_search(claims, nclaims,
+											 messages[i].number);
+
+		if (claim != NULL)
+			visit_claimed(state, claim);
+		else
+			visit_unclaimed(state, &messages[i]);
+	}
+	if (n > 0)
+		*next = messages[n - 1].number + 1;
+	return n;
+}
+
 static void
 receive_beyond_head(FifoState *state)
 {
 	Receive    *receive = state->receive;
 	int64		next = Max(state->low, receive->head.head + 1);
 	int			limit = Min(2 * receive->max, EB_MAX_QUEUE_BATCH);
-	EbMessage  *messages = palloc(EB_MAX_QUEUE_BATCH * sizeof(EbMessage));
 	int			looked_at = 0;
-	int			n;
 
-	do
+	while (receive->n < receive->max && looked_at < FIFO_LOOK_AHEAD)
 	{
-		EbClaim    *claims;
-		int			nclaims;
+		MemoryContext caller = begin_look();
+		int			nrows = receive->nrows;
+		int			n;
 
 		CHECK_FOR_INTERRUPTS();
-		n = read_messages(receive, next, PG_INT64_MAX, limit, messages,
-						  &claims, &nclaims);
-		for (int i = 0; i < n && receive->n < receive->max; i++)
-		{
-			EbClaim    *claim = eb_claims_search(claims, nclaims,
-												 messages[i].number);
-
-			if (claim != NULL)
-				visit_claimed(state, claim);
-			else
-				visit_unclaimed(state, &messages[i]);
-		}
-		if (n > 0)
-			next = messages[n - 1].number + 1;
+		n = receive_some_fifo(state, &next, limit);
+		end_look(caller, receive->nrows > nrows);
 		looked_at += n;
 		if (n < limit)
 			break;
 		limit = Min(2 * limit, EB_MAX_QUEUE_BATCH);
-	} while (receive->n < receive->max && looked_at < FIFO_LOOK_AHEAD);
+	}
 }
 
 /* Has the head moved on when there is much behind it that is done. */
