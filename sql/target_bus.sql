@@ -52,7 +52,7 @@ SELECT event_bus, detail, hop_count FROM eventbus.events WHERE source = 'tb' AND
 
 -- the owner of the rule has to be one who may put events
 CREATE ROLE regress_tb_owner;
-GRANT EXECUTE ON FUNCTION eb_put_rule(text, jsonb, text, text, text) TO regress_tb_owner;
+GRANT EXECUTE ON FUNCTION eb_put_rule TO regress_tb_owner;
 GRANT USAGE ON SCHEMA eventbus TO regress_tb_owner;
 GRANT ALL ON ALL TABLES IN SCHEMA eventbus TO regress_tb_owner;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA eventbus TO regress_tb_owner;

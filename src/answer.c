@@ -42,6 +42,13 @@ eb_answer_end(EbAnswer *answer)
 }
 
 void
+eb_answer_begin_object(EbAnswer *answer, const char *key)
+{
+	add_key(answer, key);
+	eb_answer_begin(answer);
+}
+
+void
 eb_answer_begin_array(EbAnswer *answer, const char *key)
 {
 	add_key(answer, key);

@@ -26,6 +26,9 @@ typedef struct EbAnswer
 extern void eb_answer_begin(EbAnswer *answer);
 extern void eb_answer_end(EbAnswer *answer);
 
+/* A member that is an object; ends with eb_answer_end(). */
+extern void eb_answer_begin_object(EbAnswer *answer, const char *key);
+
 /* A member that is an array of objects. */
 extern void eb_answer_begin_array(EbAnswer *answer, const char *key);
 extern void eb_answer_end_array(EbAnswer *answer);

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 /* A text argument as a C string, NULL when it is null. */
 static inline char *
@@ -24,6 +25,19 @@ static inline Jsonb *
 eb_arg_jsonb(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
+}
+
+/* A timestamptz argument, copied; NULL when it is null. */
+static inline TimestampTz *
+eb_arg_time(FunctionCallInfo fcinfo, int n)
+{
+	TimestampTz *time;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	time = palloc(sizeof(TimestampTz));
+	*time = PG_GETARG_TIMESTAMPTZ(n);
+	return time;
 }
 
 #endif							/* EB_API_ARGS_H */

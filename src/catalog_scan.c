@@ -33,11 +33,12 @@
 /* columns, in the order that the functions below take them */
 static const char *const bus_columns[] = {"bus_id", "deleted_at", NULL};
 static const char *const rule_columns[] = {
-	"rule_id", "bus_id", "state", "event_pattern", NULL
+	"rule_id", "bus_id", "state", "event_pattern", "name",
+	"schedule_expression", NULL
 };
 static const char *const target_columns[] = {"rule_id", "target_id", NULL};
 
-#define MAX_COLUMNS	4
+#define MAX_COLUMNS	6
 
 typedef void (*SlotFunction) (TupleTableSlot *slot, const AttrNumber *columns,
 							  const EbCatalogVisitor *visitor);
@@ -117,6 +118,7 @@ visit_rule(TupleTableSlot *slot, const AttrNumber *columns,
 	MemoryContext caller;
 	EbRowVersion version;
 	Jsonb	   *pattern = NULL;
+	const char *scheduled = NULL;
 	int32		rule_id;
 	bool		isnull;
 	Datum		value;
@@ -136,10 +138,16 @@ visit_rule(TupleTableSlot *slot, const AttrNumber *columns,
 	{
 		value = slot_getattr(slot, columns[3], &isnull);
 		pattern = isnull ? NULL : DatumGetJsonbP(value);
+		(void) slot_getattr(slot, columns[5], &isnull);
+		if (!isnull)
+		{
+			value = slot_getattr(slot, columns[4], &isnull);
+			scheduled = TextDatumGetCString(value);
+		}
 	}
 	visitor->pattern(rule_id,
 					 DatumGetInt32(slot_getattr(slot, columns[1], &isnull)),
-					 pattern, visitor->arg);
+					 pattern, scheduled, visitor->arg);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(row_context);
 }

@@ -38,11 +38,11 @@ typedef struct EbCatalogVisitor
 						 void *arg);
 
 	/*
-	 * Then this follows, with its pattern, which is gone after the call;
-	 * NULL: it has none or is not enabled.
+	 * Then this follows, with its pattern, and its name if it has a schedule;
+	 * both are gone after the call. NULL: it has none or is not enabled.
 	 */
 	void		(*pattern) (int32 rule_id, int32 bus_id, Jsonb *pattern,
-							void *arg);
+							const char *scheduled, void *arg);
 
 	void		(*target) (int32 rule_id, int32 target_id, void *arg);
 	void	   *arg;

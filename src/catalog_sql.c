@@ -22,12 +22,13 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "catalog_sql.h"
 #include "partition.h"
 #include "schema.h"
 
-#define MAX_ARGS	8
+#define MAX_ARGS	12
 
 EbSqlArg
 eb_sql_int(int32 value)
@@ -52,6 +53,16 @@ eb_sql_jsonb(Jsonb *value)
 {
 	EbSqlArg	arg = {JSONBOID, PointerGetDatum(value), value == NULL};
 
+	return arg;
+}
+
+EbSqlArg
+eb_sql_time(const TimestampTz *value)
+{
+	EbSqlArg	arg = {TIMESTAMPTZOID, (Datum) 0, value == NULL};
+
+	if (value != NULL)
+		arg.value = TimestampTzGetDatum(*value);
 	return arg;
 }
 

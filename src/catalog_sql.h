@@ -8,6 +8,7 @@
 #ifndef EB_CATALOG_SQL_H
 #define EB_CATALOG_SQL_H
 
+#include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
 /* A parameter of a command. */
@@ -21,9 +22,10 @@ typedef struct EbSqlArg
 extern EbSqlArg eb_sql_int(int32 value);
 extern EbSqlArg eb_sql_text(const char *value); /* NULL: null */
 extern EbSqlArg eb_sql_jsonb(Jsonb *value); /* NULL: null */
+extern EbSqlArg eb_sql_time(const TimestampTz *value);	/* NULL: null */
 
 /* The first row that a command returned; unset when it returned none. */
-#define EB_SQL_MAX_COLUMNS	8
+#define EB_SQL_MAX_COLUMNS	12
 
 typedef struct EbSqlRow
 {

@@ -16,6 +16,8 @@
 
 #include "utils/jsonb.h"
 
+#include "schedule_spec.h"
+
 /* A bus that was found. */
 typedef struct EbBusRef
 {
@@ -40,7 +42,8 @@ typedef struct EbRuleSpec
 	const char *event_bus;
 	const char *state;
 	const char *description;	/* NULL: none */
-	Jsonb	   *event_pattern;	/* checked by the caller */
+	Jsonb	   *event_pattern;	/* checked by the caller; NULL: none */
+	EbScheduleSpec schedule;	/* likewise */
 } EbRuleSpec;
 
 /* All that a put of a target sets, checked by the caller. */

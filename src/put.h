@@ -13,6 +13,10 @@
 /* The source of events that the extension itself puts; publishers cannot. */
 #define EB_OWN_SOURCE		"eventbus"
 
+/* Events of schedules, in EventBridge's words; publishers cannot put these. */
+#define EB_SCHEDULE_SOURCE		"aws.events"
+#define EB_SCHEDULE_DETAIL_TYPE	"Scheduled Event"
+
 /* An event whose time is this gets that of the call. */
 #define EB_TIME_OF_CALL		DT_NOBEGIN
 

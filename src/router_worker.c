@@ -10,6 +10,9 @@
  * not wait for the latch, no committer has to send it a signal, which costs
  * more than the rest of its wake-up.
  *
+ * Schedules of rules are looked at after what is visible is routed: the rules
+ * are then known as they stand, and what a schedule puts is routed next.
+ *
  * A waiter (eb_wait_until_delivered) takes a ticket number. The router reads
  * the highest number before a turn that takes a new snapshot, and publishes it
  * when everything in that snapshot is routed: then so is all that had committed
@@ -24,11 +27,14 @@
 #include "guc.h"
 #include "maintenance.h"
 #include "router.h"
+#include "ruleset.h"
+#include "scheduler.h"
 #include "worker.h"
 #include "workqueue.h"
 
 #define MAINTENANCE_MS		60000
 #define RETRY_MS			1000	/* where something was locked */
+#define SCHEDULES_MS		10000	/* a clock that is set is noticed then */
 
 PGDLLEXPORT void eb_router_main(Datum main_arg);
 
@@ -83,6 +89,49 @@ run_maintenance_if_due(EbDatabase *db)
 	if (!retry)
 		return -1;
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
+}
+
+/*
+ * Fires schedules that are due, and looks for new ones where rules have changed
+ * or the clock was set back. What fails is reported, and tried again in a
+ * second. Returns in how many milliseconds it wants to be called again, -1 when
+ * it does not.
+ */
+static long
+run_schedules_if_due(void)
+{
+	static TimestampTz next = DT_NOEND;
+	static TimestampTz looked_at = 0;
+	static uint32 version = 0;
+	static bool failed = false;
+	TimestampTz now = GetCurrentTimestamp();
+	uint32		rules = eb_ruleset_version();
+	bool		look = rules != version || looked_at - now > USECS_PER_DAY;
+
+	/* after a failure, do not wait for a clock that was set back */
+	if (look || next <= now || (failed && next - now > USECS_PER_SEC))
+	{
+		PG_TRY();
+		{
+			next = eb_scheduler_run(look || failed);
+			version = rules;
+			failed = false;
+		}
+		PG_CATCH();
+		{
+			eb_worker_recover();
+			next = TimestampTzPlusMilliseconds(now, RETRY_MS);
+			version = rules;
+			failed = true;
+		}
+		PG_END_TRY();
+		looked_at = now;
+		eb_worker_next();
+	}
+	if (next == DT_NOEND)
+		return -1;
+	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next),
+			   SCHEDULES_MS);
 }
 
 /*
@@ -148,6 +197,7 @@ route(EbDatabase *db)
 			break;
 		woken = true;
 		(void) run_maintenance_if_due(db);
+		(void) run_schedules_if_due();
 		(void) eb_worker_tend_pool();
 		give_way(GetCurrentTimestamp(), true);
 	}
@@ -189,6 +239,7 @@ eb_router_main(Datum main_arg)
 	for (;;)
 	{
 		long		sleep = eb_guc_safety_interval * 1000L;
+		long		schedules;
 		long		tend;
 		bool		busy;
 
@@ -196,8 +247,9 @@ eb_router_main(Datum main_arg)
 		busy = route(db);
 		if (busy)
 			idle_since = GetCurrentTimestamp();
+		schedules = run_schedules_if_due();
 		tend = eb_worker_tend_pool();
-		give_way(idle_since, tend >= 0);
+		give_way(idle_since, tend >= 0 || schedules >= 0);
 		if (has_work(db))
 			continue;
 		if (busy)
@@ -207,6 +259,7 @@ eb_router_main(Datum main_arg)
 			if (has_work(db))
 				continue;
 		}
+		sleep = sooner(sleep, schedules);
 		sleep = sooner(sleep, tend);
 		sleep = sooner(sleep, eb_workqueue_sleep());
 		(void) eb_worker_wait(sleep);

@@ -20,6 +20,11 @@
  * An error in the middle of a refresh leaves a set that is not to be used: the
  * next refresh begins with an empty one.
  *
+ * The event of a schedule goes to the rules that its resources name, beside
+ * those whose patterns match it. It is known by its source, which publishers
+ * cannot use, its bus, and that it has come of no other: what a target passes
+ * on to another bus, or to the same, is an event as any other.
+ *
  * A pattern that does not compile (a newer version accepted it, say) is left
  * out with a warning: it must not stop the others.
  *
@@ -27,14 +32,22 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "arn.h"
 #include "eventbus.h"
 #include "catalog_scan.h"
 #include "event_match.h"
+#include "put.h"
 #include "ruleset.h"
+
+/* bytes of a rule's name, which is ASCII, and the end */
+#define NAME_SIZE		(EB_MAX_RULE_NAME + 1)
 
 /* the small matcher may have this many rules, and a part of the other's */
 #define MAX_FEW			500
@@ -47,6 +60,7 @@ typedef struct Rule
 	uint32		seen_in;		/* refresh that saw it last */
 	struct Bus *bus;
 	Jsonb	   *pattern;		/* NULL: not enabled, or none */
+	char	   *scheduled;		/* its name, if enabled and with a schedule */
 	struct Matcher *matcher;	/* that it is in, or NULL */
 	int			number;			/* in there */
 	int			ntargets;
@@ -73,6 +87,12 @@ typedef struct Bus
 	List	   *waiting;		/* while refreshing: Rule *, to be compiled */
 } Bus;
 
+typedef struct Scheduled
+{
+	char		name[NAME_SIZE];	/* hash key */
+	Rule	   *rule;			/* of the default bus */
+} Scheduled;
+
 typedef struct Target
 {
 	int32		rule_id;
@@ -87,6 +107,7 @@ typedef struct RuleSet
 	uint32		refresh;		/* number of the last one */
 	HTAB	   *rules;			/* of Rule */
 	HTAB	   *buses;			/* of Bus */
+	HTAB	   *scheduled;		/* of Scheduled */
 	int			nrows;			/* of the table of targets */
 	int			capacity;
 	Target	   *rows;
@@ -102,11 +123,14 @@ static RuleSet *current = NULL;
 static RuleSet *make_set(void);
 static HTAB *make_table(MemoryContext context, const char *name,
 						Size entrysize);
+static HTAB *make_name_table(MemoryContext context);
 static void take_over(RuleSet *set, const EbCatalogChanges *changes);
 static void take_bus(int32 bus_id, void *arg);
 static bool take_rule(int32 rule_id, const EbRowVersion *version, void *arg);
 static void take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern,
-						 void *arg);
+						 const char *scheduled, void *arg);
+static void take_schedule(RuleSet *set, Rule *rule, const char *scheduled);
+static void forget_schedule(RuleSet *set, Rule *rule);
 static void take_target(int32 rule_id, int32 target_id, void *arg);
 static Bus *get_bus(RuleSet *set, int32 bus_id);
 static void forget_pattern(Rule *rule);
@@ -121,6 +145,8 @@ static Matcher *make_matcher(RuleSet *set, List *rules);
 static EbPattern *compile(const Rule *rule);
 static void delete_matcher(Matcher **matcher);
 static int	match(Matcher *matcher, const EbEvent *event, int n);
+static bool is_of_schedule(const EbEvent *event);
+static int	add_scheduled(const EbEvent *event, int n);
 
 bool
 eb_ruleset_refresh(void)
@@ -148,6 +174,12 @@ eb_ruleset_refresh(void)
 	return true;
 }
 
+uint32
+eb_ruleset_version(void)
+{
+	return current == NULL ? 0 : current->refresh;
+}
+
 int
 eb_ruleset_match(const EbEvent *event, const int32 **target_ids)
 {
@@ -161,6 +193,8 @@ eb_ruleset_match(const EbEvent *event, const int32 **target_ids)
 		n = match(bus->many, event, n);
 	if (bus->few != NULL)
 		n = match(bus->few, event, n);
+	if (is_of_schedule(event))
+		n = add_scheduled(event, n);
 	*target_ids = current->answer;
 	return n;
 }
@@ -192,6 +226,52 @@ match(Matcher *matcher, const EbEvent *event, int n)
 	return n;
 }
 
+static bool
+text_is(const text *value, const char *string)
+{
+	return VARSIZE_ANY_EXHDR(value) == strlen(string) &&
+		memcmp(VARDATA_ANY(value), string, strlen(string)) == 0;
+}
+
+static bool
+is_of_schedule(const EbEvent *event)
+{
+	return event->bus_id == EB_DEFAULT_BUS_ID && event->hop_count == 0 &&
+		event->resources != NULL &&
+		text_is(event->source, EB_SCHEDULE_SOURCE) &&
+		text_is(event->detail_type, EB_SCHEDULE_DETAIL_TYPE);
+}
+
+/* Appends the targets of the rule whose schedule it is, unless there already. */
+static int
+add_scheduled(const EbEvent *event, int n)
+{
+	int			nmatched = n;
+	char	   *name;
+	Scheduled  *found = NULL;
+	Datum	   *resources;
+	int			nresources;
+
+	deconstruct_array(event->resources, TEXTOID, -1, false, TYPALIGN_INT,
+					  &resources, NULL, &nresources);
+	if (nresources != 1)
+		return n;
+	name = eb_arn_name(TextDatumGetCString(resources[0]), "events", "rule/");
+	if (name != NULL && strlen(name) < NAME_SIZE)
+		found = hash_search(current->scheduled, name, HASH_FIND, NULL);
+	for (int i = 0; found != NULL && i < found->rule->ntargets; i++)
+	{
+		int32		target = current->targets[found->rule->first_target + i];
+		bool		there = false;
+
+		for (int j = 0; j < nmatched && !there; j++)
+			there = current->answer[j] == target;
+		if (!there)
+			current->answer[n++] = target;
+	}
+	return n;
+}
+
 /* ----- taking over what the tables say ----- */
 
 static RuleSet *
@@ -205,6 +285,7 @@ make_set(void)
 	set->context = context;
 	set->rules = make_table(context, "eventbus compiled rules", sizeof(Rule));
 	set->buses = make_table(context, "eventbus compiled buses", sizeof(Bus));
+	set->scheduled = make_name_table(context);
 	set->capacity = 64;
 	set->rows = MemoryContextAlloc(context, set->capacity * sizeof(Target));
 	return set;
@@ -220,6 +301,19 @@ make_table(MemoryContext context, const char *name, Size entrysize)
 	};
 
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static HTAB *
+make_name_table(MemoryContext context)
+{
+	HASHCTL		ctl = {
+		.keysize = NAME_SIZE,
+		.entrysize = sizeof(Scheduled),
+		.hcxt = context
+	};
+
+	return hash_create("eventbus scheduled rules", 64, &ctl,
+					   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
 /* Reads the tables that have changed. */
@@ -285,7 +379,8 @@ take_rule(int32 rule_id, const EbRowVersion *version, void *arg)
 
 /* Takes over the rule of such a row, unless its pattern is as it was. */
 static void
-take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern, void *arg)
+take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern,
+			 const char *scheduled, void *arg)
 {
 	RuleSet    *set = arg;
 	Rule	   *rule = hash_search(set->rules, &rule_id, HASH_FIND, NULL);
@@ -308,7 +403,38 @@ take_pattern(int32 rule_id, int32 bus_id, Jsonb *pattern, void *arg)
 		bus->waiting = lappend(bus->waiting, rule);
 		bus->is_stale = true;
 	}
+	take_schedule(set, rule, scheduled);
 	MemoryContextSwitchTo(caller);
+}
+
+/* Takes over by which name events of its schedule mean the rule; NULL: none. */
+static void
+take_schedule(RuleSet *set, Rule *rule, const char *scheduled)
+{
+	Scheduled  *entry;
+
+	forget_schedule(set, rule);
+	if (scheduled == NULL || strlen(scheduled) >= NAME_SIZE ||
+		rule->bus->bus_id != EB_DEFAULT_BUS_ID)
+		return;
+	rule->scheduled = pstrdup(scheduled);
+	entry = hash_search(set->scheduled, scheduled, HASH_ENTER, NULL);
+	entry->rule = rule;
+}
+
+static void
+forget_schedule(RuleSet *set, Rule *rule)
+{
+	Scheduled  *entry;
+
+	if (rule->scheduled == NULL)
+		return;
+	/* another rule may have come to the name meanwhile */
+	entry = hash_search(set->scheduled, rule->scheduled, HASH_FIND, NULL);
+	if (entry != NULL && entry->rule == rule)
+		(void) hash_search(set->scheduled, rule->scheduled, HASH_REMOVE, NULL);
+	pfree(rule->scheduled);
+	rule->scheduled = NULL;
 }
 
 static void
@@ -371,6 +497,7 @@ forget_gone_rules(RuleSet *set)
 		if (rule->seen_in == set->refresh)
 			continue;
 		forget_pattern(rule);
+		forget_schedule(set, rule);
 		(void) hash_search(set->rules, &rule->rule_id, HASH_REMOVE, NULL);
 		set->must_link = true;
 	}

@@ -18,6 +18,12 @@
 extern bool eb_ruleset_refresh(void);
 
 /*
+ * How often rules were read: the same twice, and no rule has changed as far
+ * as this process knows. 0 before the first refresh.
+ */
+extern uint32 eb_ruleset_version(void);
+
+/*
  * Numbers of the targets that the event goes to, each once. The array is
  * owned by this module and valid until the next call.
  */

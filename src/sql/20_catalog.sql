@@ -28,9 +28,31 @@ CREATE TABLE eventbus.rule (
 	description		text,
 	owner			text NOT NULL,			-- role whose rights its targets use
 	created_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	schedule_expression	text,				-- null: no schedule
+	schedule_timezone	text,
+	flexible_time_window	interval,		-- null: off
+	schedule_start	timestamptz,
+	schedule_end	timestamptz,
+	missed_runs		text,					-- last, skip, all
+	schedule_since	timestamptz,			-- when it got this schedule, or was enabled
 	UNIQUE (bus_id, name)
 );
+CREATE INDEX rule_schedule_idx ON eventbus.rule (rule_id) WHERE schedule_expression IS NOT NULL;
 COMMENT ON TABLE eventbus.rule IS 'rules';
+
+-- When schedules fire next. Written by the router alone; computed from the
+-- rule as it is, and for this cluster: a dump leaves it out.
+CREATE TABLE eventbus.rule_schedules (
+	rule_id			int NOT NULL PRIMARY KEY,
+	generation		int NOT NULL,
+	since			timestamptz NOT NULL,	-- schedule_since of the rule it is computed from
+	scheduled_for	timestamptz,			-- the next run; null: none any more
+	fire_at			timestamptz,			-- when it fires, in its window
+	computed_at		timestamptz NOT NULL,
+	last_fired_for	timestamptz				-- the last run; null: none yet
+);
+CREATE INDEX rule_schedules_fire_at_idx ON eventbus.rule_schedules (fire_at);
+COMMENT ON TABLE eventbus.rule_schedules IS 'when schedules of rules fire next';
 
 CREATE SEQUENCE eventbus.target_id_seq AS int;
 COMMENT ON SEQUENCE eventbus.target_id_seq IS 'numbers of targets';

@@ -34,11 +34,15 @@ GRANT EXECUTE ON FUNCTION @extschema@.eb_event_bus_arn(text) TO eventbus_admin, 
 
 CREATE FUNCTION @extschema@.eb_put_rule(name text, event_pattern jsonb DEFAULT NULL,
 		event_bus text DEFAULT 'default', state text DEFAULT 'ENABLED',
-		description text DEFAULT NULL) RETURNS text
+		description text DEFAULT NULL,
+		schedule_expression text DEFAULT NULL, schedule_timezone text DEFAULT NULL,
+		flexible_time_window interval DEFAULT NULL,
+		schedule_start timestamptz DEFAULT NULL, schedule_end timestamptz DEFAULT NULL,
+		missed_runs text DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_put_rule';
-COMMENT ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text) IS 'creates a rule or replaces it (its targets stay), returns its ARN';
-REVOKE ALL ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text) TO eventbus_admin;
+COMMENT ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text, text, text, interval, timestamptz, timestamptz, text) IS 'creates a rule or replaces it (its targets stay), returns its ARN';
+REVOKE ALL ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text, text, text, interval, timestamptz, timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.eb_put_rule(text, jsonb, text, text, text, text, text, interval, timestamptz, timestamptz, text) TO eventbus_admin;
 
 CREATE FUNCTION @extschema@.eb_enable_rule(name text, event_bus text DEFAULT 'default') RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_enable_rule';

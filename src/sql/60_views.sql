@@ -23,8 +23,22 @@ CREATE VIEW eventbus.rules AS
 		   r.state,
 		   r.description,
 		   r.owner,
-		   r.created_at
+		   r.created_at,
+		   r.schedule_expression,
+		   r.schedule_timezone,
+		   r.flexible_time_window,
+		   r.schedule_start,
+		   r.schedule_end,
+		   r.missed_runs,
+		   s.scheduled_for AS next_fire_at,
+		   l.last_fired_for AS last_fired_at
 	FROM eventbus.rule r
+	LEFT JOIN eventbus.rule_schedules l ON l.rule_id OPERATOR(pg_catalog.=) r.rule_id
+		AND l.generation OPERATOR(pg_catalog.=) eventbus.generation()
+	LEFT JOIN eventbus.rule_schedules s ON s.rule_id OPERATOR(pg_catalog.=) l.rule_id
+		AND s.generation OPERATOR(pg_catalog.=) l.generation
+		AND s.since OPERATOR(pg_catalog.=) r.schedule_since
+		AND r.state OPERATOR(pg_catalog.<>) 'DISABLED'
 	LEFT JOIN eventbus.event_bus b ON b.bus_id OPERATOR(pg_catalog.=) r.bus_id;
 COMMENT ON VIEW eventbus.rules IS 'rules of all event buses';
 

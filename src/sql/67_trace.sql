@@ -33,11 +33,18 @@ CREATE FUNCTION eventbus.trace(event_id uuid)
 				  (@extschema@.eb_event_id_time(trace.event_id) OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval)
 		), rule AS MATERIALIZED (
 			SELECT e.seq, e.ord, e.event_bus, e.routed, r.rule_id, r.name, r.state,
-				   eventbus.row_matches(e.id, e.source, e.detail_type, e."time", e.resources, e.detail,
-										e.replay_name, r.event_pattern) AS matches
+				   s.matches OR COALESCE(
+						eventbus.row_matches(e.id, e.source, e.detail_type, e."time", e.resources, e.detail,
+											 e.replay_name, r.event_pattern), false) AS matches
 			FROM event e
 			JOIN eventbus.rule r ON r.bus_id OPERATOR(pg_catalog.=) e.bus_id
-			WHERE r.event_pattern IS NOT NULL
+			CROSS JOIN LATERAL (
+				SELECT r.schedule_expression IS NOT NULL
+					   AND e.source OPERATOR(pg_catalog.=) 'aws.events'
+					   AND e.detail_type OPERATOR(pg_catalog.=) 'Scheduled Event'
+					   AND e.bus_id OPERATOR(pg_catalog.=) 0 AND e.hop_count OPERATOR(pg_catalog.=) 0
+					   AND pg_catalog.split_part(e.resources[1], ':rule/', 2) OPERATOR(pg_catalog.=) r.name AS matches) s
+			WHERE r.event_pattern IS NOT NULL OR s.matches
 		), delivery AS MATERIALIZED (
 			SELECT e.generation, e.event_group_id, r.event_bus, r.name AS rule, t.id AS target, d.target_id,
 				   d.delivery_seq, d.routed_at, d.searched, r.routed,
