@@ -181,14 +181,17 @@ open_leaf(TimestampTz *at)
 }
 
 /*
- * Waits a little for the worker. False when it is of no use to wait (longer).
+ * Waits a little for the worker. False when it is of no use to wait (longer),
+ * or this is the worker, which puts what schedules make: it comes again.
  * The caller's transaction does no DDL itself: it would hold the locks of a
  * partition's creation until its end, in the way of every other publisher.
  */
 static bool
 wait_for_leaf(TimestampTz since)
 {
-	if (eb_shared == NULL || eb_shmem_database(MyDatabaseId) == NULL ||
+	EbDatabase *db = eb_shmem_database(MyDatabaseId);
+
+	if (eb_shared == NULL || db == NULL || db->router.pid == MyProcPid ||
 		TimestampDifferenceExceeds(since, GetCurrentTimestamp(),
 								   LEAF_TIMEOUT_MS))
 		return false;
