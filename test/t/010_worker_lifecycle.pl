@@ -277,8 +277,10 @@ $standby->stop;
 # ---- few background worker slots ----
 
 $node->safe_psql('postgres', "ALTER SYSTEM SET max_worker_processes = 4");
+# a client that was still ending may be told to when the server stops
+$node->stop;
 $log_size = -s $node->logfile;
-$node->restart;
+$node->start;
 for my $number (1 .. 5)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE many_$number TEMPLATE three");
