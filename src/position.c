@@ -23,6 +23,7 @@
 
 #include "schema.h"
 #include "position.h"
+#include "position_places.h"
 #include "tid_update.h"
 
 /* columns of eventbus.target_positions */
@@ -55,6 +56,18 @@ state_from_text(Datum datum)
 		EB_TARGET_FAILED : EB_TARGET_OK;
 }
 
+/* EbPlaceKey: the target of a position, if it is one of that generation. */
+static bool
+target_of_row(TupleTableSlot *slot, int32 generation, int32 *target_id)
+{
+	bool		isnull;
+
+	*target_id = DatumGetInt32(slot_getattr(slot, POSITION_TARGET_ID,
+											&isnull));
+	return DatumGetInt32(slot_getattr(slot, POSITION_GENERATION, &isnull)) ==
+		generation;
+}
+
 /* Loads the row of a target into slot; *tid is where it was, and then is. */
 static bool
 fetch_row(Relation rel, int32 generation, int32 target_id, Snapshot snapshot,
@@ -65,7 +78,13 @@ fetch_row(Relation rel, int32 generation, int32 target_id, Snapshot snapshot,
 		{POSITION_GENERATION, generation},
 	};
 
-	return eb_tid_fetch(rel, snapshot, tid, keys, lengthof(keys), slot);
+	if (eb_tid_fetch_at(rel, snapshot, tid, keys, lengthof(keys), slot) ||
+		(eb_places_find(generation, target_id, tid) &&
+		 eb_tid_fetch_at(rel, snapshot, tid, keys, lengthof(keys), slot)))
+		return true;
+	eb_places_read(rel, snapshot, generation, target_of_row);
+	return eb_places_find(generation, target_id, tid) &&
+		eb_tid_fetch_at(rel, snapshot, tid, keys, lengthof(keys), slot);
 }
 
 bool
@@ -177,6 +196,8 @@ eb_position_write(EbPosition *position)
 
 		store_row(position, slot);
 		eb_tid_update(rel, &position->tid, slot);
+		eb_places_note(position->generation, position->target_id,
+					   &position->tid);
 		ExecDropSingleTupleTableSlot(slot);
 	}
 	table_close(rel, NoLock);

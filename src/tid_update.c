@@ -41,16 +41,23 @@ holds(TupleTableSlot *slot, const EbTidKey *keys, int nkeys)
 }
 
 bool
+eb_tid_fetch_at(Relation rel, Snapshot snapshot, ItemPointer tid,
+				const EbTidKey *keys, int nkeys, TupleTableSlot *slot)
+{
+	return ItemPointerIsValid(tid) &&
+		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		table_tuple_fetch_row_version(rel, tid, snapshot, slot) &&
+		holds(slot, keys, nkeys);
+}
+
+bool
 eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 			 const EbTidKey *keys, int nkeys, TupleTableSlot *slot)
 {
 	TableScanDesc scan;
 	bool		found = false;
 
-	if (ItemPointerIsValid(tid) &&
-		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
-		table_tuple_fetch_row_version(rel, tid, snapshot, slot) &&
-		holds(slot, keys, nkeys))
+	if (eb_tid_fetch_at(rel, snapshot, tid, keys, nkeys, slot))
 		return true;
 
 	scan = table_beginscan(rel, snapshot, 0, NULL);

@@ -28,6 +28,11 @@ extern bool eb_tid_fetch(Relation rel, Snapshot snapshot, ItemPointer tid,
 						 const EbTidKey *keys, int nkeys,
 						 TupleTableSlot *slot);
 
+/* The same without the scan: false also when the row has moved. */
+extern bool eb_tid_fetch_at(Relation rel, Snapshot snapshot, ItemPointer tid,
+							const EbTidKey *keys, int nkeys,
+							TupleTableSlot *slot);
+
 /*
  * Is another transaction about to change the row that eb_tid_fetch() loaded?
  */
