@@ -36,8 +36,10 @@ use Time::HiRes qw(usleep);
 # transactions that a publisher hands to psql at a time
 use constant TRANSACTIONS => 25;
 
-# every so many transactions have an event that target "picky" cannot take
+# every so many transactions have events that target "picky" cannot take; and
+# one that "fifo" cannot take, and one that it takes when it is tried again
 use constant BAD => 61;
+use constant LATER => 30;
 
 # ---- transactions -----------------------------------------------------------
 #
@@ -48,7 +50,7 @@ sub put
 {
 	my ($p, $n, $from, $to, $late) = @_;
 	my $entries = join(',', map {
-			qq({"Source":"storm","DetailType":"e","EventBusName":"storm","Detail":{"p":$p,"n":$n,"k":$_}}) }
+			qq({"Source":"storm","DetailType":"e","EventBusName":"storm","EventGroupId":"$p","Detail":{"p":$p,"n":$n,"k":$_}}) }
 		  $from .. $to);
 	my $rows = join(',', map { "($p,$n,$_," . ($late ? 'true' : 'false') . ')' } $from .. $to);
 
@@ -134,6 +136,15 @@ sub catalog_changed
 	return 'BEGIN;' . put(@_, 1, 1) . $changes[ rand(@changes) ] . put(@_, 2, 2) . 'COMMIT;';
 }
 
+# A target that is paused now and then. What it gets later is looked at.
+sub paused_or_resumed
+{
+	my $call = rand() < 0.5 ? 'pause' : 'resume';
+
+	return 'BEGIN;' . put(@_, 1, 1) . "SELECT eb_${call}_target('all', 'sleepy', 'storm');"
+	  . put(@_, 2, 2) . 'COMMIT;';
+}
+
 our @transactions = (
 	[ 40, \&one_event ],
 	[ 15, \&many_events ],
@@ -147,7 +158,8 @@ our @transactions = (
 	[ 3, \&prepared_committed ],
 	[ 2, \&prepared_rolled_back ],
 	[ 1, \&prepared_left_open ],
-	[ 1, \&catalog_changed ]);
+	[ 1, \&catalog_changed ],
+	[ 2, \&paused_or_resumed ]);
 
 # ---- kills ------------------------------------------------------------------
 #
@@ -240,11 +252,24 @@ CREATE TABLE ledger (p int, n int, k int, late boolean);
 CREATE TABLE arrived (arrival bigint GENERATED ALWAYS AS IDENTITY, id uuid, detail jsonb);
 CREATE TABLE picky (arrival bigint GENERATED ALWAYS AS IDENTITY, id uuid, detail jsonb,
   CONSTRAINT not_bad CHECK ((detail->>'n')::int % } . BAD . q{ <> 0));
+CREATE TABLE fifo (LIKE arrived INCLUDING IDENTITY);
+CREATE TABLE sleepy (LIKE arrived INCLUDING IDENTITY);
 CREATE TABLE noise (id uuid);
+CREATE FUNCTION take_in_order(event jsonb, context jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	place int := (event->'detail'->>'n')::int % } . BAD . q{;
+BEGIN
+	IF (event->'detail'->>'k')::int = 1 AND (place = 0 OR place = } . LATER . q{ AND (context->>'attempt')::int = 1) THEN
+		RAISE 'not this one' USING ERRCODE = 'data_exception';
+	END IF;
+	INSERT INTO public.fifo (id, detail) VALUES ((event->>'id')::uuid, event->'detail');
+END $$;
 SELECT eb_create_event_bus('storm');
 SELECT eb_put_rule('all', event_bus => 'storm', event_pattern => '{"source":["storm"]}');
 SELECT eb_put_target('all', 'arrived', 'table', 'arrived', event_bus => 'storm');
 SELECT eb_put_target('all', 'picky', 'table', 'picky', event_bus => 'storm', maximum_retry_attempts => 1);
+SELECT eb_put_target('all', 'fifo', 'function', 'take_in_order', event_bus => 'storm', maximum_retry_attempts => 1, fifo => true);
+SELECT eb_put_target('all', 'sleepy', 'table', 'sleepy', event_bus => 'storm');
 });
 	return $self;
 }
@@ -396,12 +421,14 @@ sub check
 	my ($self) = @_;
 	my ($node, $database) = @{$self}{qw(node database)};
 	my $good = 'n % ' . BAD . ' <> 0';
+	my $fits = "($good OR k > 1)";
 	my $ledger = 'SELECT p, n, k FROM ledger';
 	my $dead = keys_of('eventbus.dead_letters', "(event->'detail')");
 	# without those by which eventbus tells of dead letters
 	my $published = "(SELECT event FROM eventbus.events WHERE event->>'source' <> 'eventbus') AS published";
 	my $size;
 
+	$node->safe_psql($database, q{SELECT eb_resume_target('all', 'sleepy', 'storm')});
 	all_is_delivered($node, $database, 'after the storm all is delivered');
 	$size = $node->safe_psql($database, 'SELECT count(*) FROM ledger');
 	diag("$size events");
@@ -414,11 +441,17 @@ sub check
 		'a target with a constraint got what fits');
 	same_rows($node, $database, "$ledger WHERE NOT $good", "$dead WHERE target = 'picky'",
 		'and the rest are dead letters, once');
-	rows_are($node, $database, q{SELECT DISTINCT target, sqlstate FROM eventbus.dead_letters},
-		'picky|23514', 'for the reason that they have') if $size > 2000;
+	same_rows($node, $database, $ledger, keys_of('sleepy'),
+		'a target that is paused at times got all');
+	same_rows($node, $database, "$ledger WHERE $fits", keys_of('fifo'),
+		'a FIFO target got what it takes, if not at once');
+	same_rows($node, $database, "$ledger WHERE NOT $fits", "$dead WHERE target = 'fifo'",
+		'and the rest are dead letters, once');
+	rows_are($node, $database, q{SELECT DISTINCT target, sqlstate FROM eventbus.dead_letters ORDER BY 1},
+		"fifo|22000\npicky|23514", 'for the reason that they have') if $size > 2000;
 	rows_are($node, $database, q{SELECT id, delivered + dead_lettered = (SELECT count(*) FROM ledger) FROM eventbus.targets WHERE rule = 'all' ORDER BY 1},
-		"arrived|t\npicky|t", 'and the counts of the targets say so');
-	$self->order_is_kept($_) for qw(arrived picky);
+		"arrived|t\nfifo|t\npicky|t\nsleepy|t", 'and the counts of the targets say so');
+	$self->order_is_kept($_) for qw(arrived picky fifo sleepy);
 }
 
 1;
