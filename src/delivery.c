@@ -166,10 +166,11 @@ static EbWorkOutcome
 outcome_of(EbBatch *batch, TimestampTz *later)
 {
 	EbLease    *lease = batch->lease;
+	bool		one_rejected = batch->n == 1 && batch->verdict == EB_REJECTED;
 
 	/* what was read is behind us, be it that it had become too old */
 	if (batch->n > 0 && batch->done == batch->n &&
-		(batch->more || batch->retries != NULL))
+		(batch->retries != NULL || (batch->more && !one_rejected)))
 		return EB_WORK_MORE;
 	switch (batch->verdict)
 	{

@@ -62,7 +62,8 @@ CREATE TABLE eventbus.target (
 	id				text NOT NULL,			-- the user's id, unique within the rule
 	type			text NOT NULL,			-- table, ...
 	resource		text,					-- what it names, schema-qualified
-	parameters		jsonb NOT NULL,			-- what the type wants besides
+	parameters		jsonb NOT NULL			-- what the type wants besides
+		CHECK (pg_catalog.jsonb_typeof(parameters) OPERATOR(pg_catalog.=) 'object'),
 	search_path		text NOT NULL DEFAULT 'pg_catalog',	-- what names mean in its code
 	paused_at		timestamptz,			-- null: not paused
 	pauses			tstzmultirange NOT NULL DEFAULT '{}',	-- when it was

@@ -1,5 +1,6 @@
 # A batch of retries that could not be committed: what it had found out of them
-# has not come true, and they are tried again.
+# has not come true, and they are tried again. And a target that fails all of its
+# events keeps its backlog in the log, however small its batches are.
 
 use strict;
 use warnings;
@@ -13,7 +14,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $db = 'postgres';
-my $node = new_node('main', conf => 'eventbus.target_lock_timeout = 60s');
+my $node = new_node('main', conf => q{
+eventbus.target_lock_timeout = 60s
+eventbus.dispatch_batch_size = 1
+});
 
 $node->safe_psql($db, q{
 CREATE SEQUENCE calls;
@@ -54,5 +58,20 @@ rows_are($node, $db, 'SELECT count(*) FROM eventbus.delivery_retries', '0', 'not
 
 $lock->quit;
 $gate->quit;
+
+# ---- batches of one ----
+
+$node->safe_psql($db, q{
+SELECT eb_remove_target('all', 'take');
+CREATE TABLE nothing (id uuid CHECK (id IS NULL));
+SELECT eb_put_target('all', 'nothing', 'table', 'nothing');
+SELECT count(eb_put_event('s', 't', '{}')) FROM generate_series(1, 400);
+});
+poll_until(sub { (try_query($node, $db, 'SELECT count(*) FROM eventbus.delivery_retries') // 0) >= 100 }, 'many events fail');
+poll_until(sub {
+	(try_query($node, $db, q{SELECT bool_and(state = 'idle') FROM pg_stat_activity WHERE backend_type LIKE '%dispatcher%'}) // '') eq 't';
+}, 'the dispatchers have a rest');
+cmp_ok($node->safe_psql($db, 'SELECT count(*) FROM eventbus.delivery_retries'), '<', 200, 'and most of the events wait in the log');
+
 $node->stop;
 done_testing();
