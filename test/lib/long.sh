@@ -24,6 +24,7 @@ run_check_long() {
 long_tap() {
 	at_length PROVE_TESTS=test/t/002_crash.pl EB_STORM_KILLS=500
 	at_length PROVE_TESTS=test/t/008_schedules.pl EB_SCHEDULES=10000
+	at_length PROVE_TESTS=test/t/090_schedule.pl EB_SCHEDULE_MINUTES=2000
 	at_length PROVE_TESTS=test/t/054_database_loop.pl EB_LOOP_TURNS=20
 	at_length PROVE_TESTS=test/t/053_memory.pl EB_MEMORY_EVENTS=5000000 EB_MEMORY_RULE_CHANGES=100000
 }
