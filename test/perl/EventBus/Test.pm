@@ -35,6 +35,10 @@ our @EXPORT = qw(
   bounded
 );
 
+# Where the tests run in the background, SIGINT is ignored, and so would pgbench
+# and psql ignore it, which tests end by it.
+$SIG{INT} = 'DEFAULT';
+
 # Seconds that a command may take which must not wait for a worker's work.
 our $bound = 30;
 
