@@ -148,6 +148,14 @@ SELECT eb_update_queue('mq', max_receive_count => 5);
 SELECT eb_update_queue('mq-dead', max_receive_count => 5);
 SELECT eb_update_queue('mq-dead', dead_letter_queue => 'mq');
 SELECT visibility_timeout, message_retention, max_receive_count, dead_letter_queue FROM eventbus.queues WHERE name = 'mq';
+SELECT eb_update_queue('mq', message_retention => '213503984 days'); -- 2^64 us and some
+
+-- two that are each other's dead-letter queue go once one of them is released
+SELECT eb_update_queue('mq-dead', max_receive_count => 5, dead_letter_queue => 'mq');
+SELECT eb_delete_queue('mq-dead');
+SELECT eb_update_queue('mq-dead', max_receive_count => 5, dead_letter_queue => '');
+SELECT eb_update_queue('mq-dead', dead_letter_queue => '');
+SELECT name, max_receive_count, dead_letter_queue FROM eventbus.queues WHERE name IN ('mq', 'mq-dead') ORDER BY name;
 SELECT eb_purge_queue('mq');
 SELECT send('mq', 1, 1);
 SELECT body, receive_count FROM take('mq');

@@ -8,7 +8,8 @@
  * strings. It is sent in the transaction that gives the event up: once.
  *
  * One transaction at a time appends to a queue. It is waited for, but no longer
- * than eventbus.target_lock_timeout. When the queue is not to be had by then,
+ * than eventbus.target_lock_timeout, and after that not at all for ten times as
+ * long: many dead letters must not add up to a dispatcher that only waits. When the queue is not to be had by then,
  * was deleted, or its owner has taken the rights back, the dead letter goes to
  * eventbus.dead_letters, and the log says why.
  *
@@ -20,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "answer.h"
 #include "arn.h"
@@ -28,6 +30,10 @@
 #include "queue.h"
 #include "subtransaction.h"
 #include "uuid7.h"
+
+/* The queue that was waited for in vain; until then it is not waited for. */
+static int32 busy_queue_id = 0;
+static TimestampTz busy_until = 0;
 
 void
 eb_dead_letter_queue_check(const EbTargetOptions *options, Oid owner)
@@ -82,6 +88,25 @@ group_of(const EbEvent *event)
 	return cstring_to_text(id);
 }
 
+/* Sends it, and waits for the queue if that was not in vain lately. */
+static void
+send_to(const EbQueue *queue, const EbQueueItem *item)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz longest = eb_guc_target_lock_timeout * INT64CONST(10000);
+	bool		wait = queue->queue_id != busy_queue_id || now >= busy_until ||
+		busy_until > now + longest;
+
+	if (wait)
+	{
+		/* stands unless the message is sent */
+		busy_queue_id = queue->queue_id;
+		busy_until = now + longest;
+	}
+	(void) eb_queue_send(queue, item, 1, wait);
+	busy_queue_id = 0;
+}
+
 static void
 send_message(void *arg)
 {
@@ -103,7 +128,7 @@ send_message(void *arg)
 	snprintf(timeout, sizeof(timeout), "%d", eb_guc_target_lock_timeout);
 	(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) eb_queue_send(queue, &item, 1, true);
+	send_to(queue, &item);
 	AtEOXact_GUC(false, nest_level);
 }
 

@@ -172,23 +172,39 @@ lock_queue(const char *name, const char *lock)
 	return eb_queue_get(name);
 }
 
+/* As with SQS, an empty policy removes the one that there is. */
+static bool
+removes_dead_letter_queue(const EbQueueSpec *spec)
+{
+	if (spec->dead_letter_queue == NULL || spec->dead_letter_queue[0] != '\0')
+		return false;
+	if (spec->max_receive_count != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_receive_count needs a dead_letter_queue")));
+	return true;
+}
+
 void
 eb_queue_update(const EbQueueSpec *spec)
 {
 	EbQueue    *queue = lock_queue(spec->name, "FOR NO KEY UPDATE");
 	EbQueueSpec bare = *spec;
-	EbSqlArg	args[5];
+	bool		removes = removes_dead_letter_queue(spec);
+	EbSqlArg	args[6];
 
 	check_values(spec);
 	bare.name = queue->name;
-	if (spec->dead_letter_queue != NULL)
+	if (removes)
+		bare.dead_letter_queue = NULL;
+	else if (spec->dead_letter_queue != NULL)
 		bare.dead_letter_queue = lock_dead_letter_queue(&bare, queue->fifo);
 	if (spec->max_receive_count != NULL && bare.dead_letter_queue == NULL &&
 		queue->dead_letter_queue == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_receive_count needs a dead_letter_queue")));
-	if (spec->dead_letter_queue != NULL && spec->max_receive_count == NULL &&
+	if (bare.dead_letter_queue != NULL && spec->max_receive_count == NULL &&
 		queue->max_receive_count == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -199,13 +215,16 @@ eb_queue_update(const EbQueueSpec *spec)
 	args[2] = sql_interval(spec->message_retention);
 	args[3] = sql_null_int(spec->max_receive_count);
 	args[4] = eb_sql_text(bare.dead_letter_queue);
+	args[5] = eb_sql_int(removes);
 	eb_sql_run("UPDATE eventbus.queue SET"
 			   " visibility_timeout = COALESCE($2, visibility_timeout),"
 			   " message_retention = COALESCE($3, message_retention),"
-			   " max_receive_count = COALESCE($4, max_receive_count),"
-			   " dead_letter_queue = COALESCE($5, dead_letter_queue),"
+			   " max_receive_count = CASE WHEN $6::boolean THEN NULL"
+			   " ELSE COALESCE($4, max_receive_count) END,"
+			   " dead_letter_queue = CASE WHEN $6::boolean THEN NULL"
+			   " ELSE COALESCE($5, dead_letter_queue) END,"
 			   " modified_at = pg_catalog.clock_timestamp()"
-			   " WHERE queue_id OPERATOR(pg_catalog.=) $1", 5, args, NULL);
+			   " WHERE queue_id OPERATOR(pg_catalog.=) $1", 6, args, NULL);
 }
 
 void

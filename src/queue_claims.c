@@ -274,11 +274,11 @@ eb_claims_read(EbClaims *claims, int64 first, int64 last, Snapshot snapshot,
 							 last);
 
 	/*
-	 * The index has the rows of a message in the order of their versions. They
-	 * are read from the last one down: maintenance may remove them meanwhile,
-	 * and its commit may fall between two of them. Whoever does not see the
-	 * last one for that reason sees none; the other way round, a message that
-	 * is done would look like one that was only received.
+	 * The index has the rows of a message in the order of their versions.
+	 * They are read from the last one down: maintenance may remove them
+	 * meanwhile, and its commit may fall between two of them. Whoever does
+	 * not see the last one for that reason sees none; the other way round, a
+	 * message that is done would look like one that was only received.
 	 */
 	while (index_getnext_slot(scan, BackwardScanDirection, slot))
 	{

@@ -49,8 +49,9 @@ extern void eb_queue_head_write(int32 generation, int32 queue_id,
 typedef struct EbClaim
 {
 	int64		number;
-	bool		done;			/* it was deleted; of what says more than whose
-								 * row it is, only sent_at and group_id are set */
+	bool		done;			/* it was deleted; of what says more than
+								 * whose row it is, only sent_at and group_id
+								 * are set */
 	bool		settled;		/* all of this is committed */
 	bool		foreign;		/* a running transaction of somebody else has
 								 * written some of it */

@@ -15,6 +15,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -62,9 +63,15 @@ queues_changed(Datum arg, Oid relid)
 int64
 eb_queue_interval(const Interval *interval)
 {
-	return interval->time +
-		((int64) interval->month * DAYS_PER_MONTH + interval->day) *
-		USECS_PER_DAY;
+	int64		days = (int64) interval->month * DAYS_PER_MONTH +
+		interval->day;
+	int64		us;
+
+	/* what is out of range is out of any range that we allow */
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &us) ||
+		pg_add_s64_overflow(us, interval->time, &us))
+		return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+	return us;
 }
 
 static List *

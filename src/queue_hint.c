@@ -25,8 +25,9 @@
  * before it calls the callbacks; so either the consumer saw the abort, or the
  * callback puts the range back after the consumer has given its own back.
  *
- * Entries are found by hash; where two queues meet, the last one to come
- * owns the entry and the other begins anew. Waiters sleep on the entry's
+ * An entry's place is a hash of the database and the queue's number, so that the
+ * first 512 queues of a database have places of their own; where two queues meet,
+ * the last one to come owns the entry and the other begins anew. Waiters sleep on the entry's
  * condition variable whoever owns it, and look again when it is broadcast.
  *
  * Locks: each entry has a spinlock, held for a loop over a few ranges.
@@ -135,8 +136,9 @@ eb_queue_hint(int32 generation, int32 queue_id)
 	EbQueueHint hint = {&local_entry, generation, queue_id};
 	uint32		hash;
 
-	hash = hash_combine(murmurhash32(MyDatabaseId ^ (uint32) generation),
-						murmurhash32((uint32) queue_id));
+	/* so neighbours never meet */
+	hash = murmurhash32(MyDatabaseId ^ (uint32) generation) +
+		(uint32) queue_id;
 	if (entries != NULL)
 		hint.entry = &entries[hash % NENTRIES];
 	else

@@ -275,9 +275,11 @@ read_messages(Receive *receive, int64 first, int64 last, int limit,
 static MemoryContext
 begin_look(void)
 {
-	return MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
-													   "eventbus messages",
-													   ALLOCSET_DEFAULT_SIZES));
+	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
+											   "eventbus messages",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	return MemoryContextSwitchTo(look);
 }
 
 static void

@@ -12,7 +12,7 @@ CREATE FUNCTION @extschema@.eb_update_queue(name text, visibility_timeout interv
 		message_retention interval DEFAULT NULL, max_receive_count int DEFAULT NULL,
 		dead_letter_queue text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventbus_update_queue';
-COMMENT ON FUNCTION @extschema@.eb_update_queue(text, interval, interval, int, text) IS 'changes attributes of a queue; null leaves one alone';
+COMMENT ON FUNCTION @extschema@.eb_update_queue(text, interval, interval, int, text) IS 'changes attributes of a queue; null leaves one alone, an empty dead_letter_queue removes it';
 REVOKE ALL ON FUNCTION @extschema@.eb_update_queue(text, interval, interval, int, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.eb_update_queue(text, interval, interval, int, text) TO eventbus_admin;
 

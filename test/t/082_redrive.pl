@@ -1,6 +1,7 @@
 # Dead letters are redriven exactly once, whoever is killed on the way and
 # however many commands want the same ones; listeners are told; a dump takes
-# dead letters and retries along; partitions go when they are old.
+# dead letters and retries along; a dispatcher does not wait for a dead-letter
+# queue each time; partitions go when they are old.
 
 use strict;
 use warnings;
@@ -145,6 +146,27 @@ for my $deliver ('true', 'false')
 		&& $node->safe_psql($database, 'SELECT count(*) FROM eventbus.delivery_retries') == 0 }, "deliver => $deliver");
 	rows_are($node, $database, q{SELECT count(*), count(DISTINCT detail ->> 'n') FROM inbox}, "$expected|$expected", 'each once');
 }
+
+# ---- a dead-letter queue that somebody holds -------------------------------------------
+
+$node->safe_psql('postgres', 'CREATE DATABASE busy');
+$node->append_conf('postgresql.conf', q{eventbus.target_lock_timeout = '1s'});
+$node->reload;
+$node->safe_psql('busy', q{
+	CREATE EXTENSION eventbus;
+	CREATE TABLE inbox (id uuid CHECK (id IS NULL));
+	SELECT eb_create_queue('failed');
+	SELECT eb_put_rule('all', '{"source":["busy"]}');
+	SELECT eb_put_target('all', 'inbox', 'table', 'inbox', maximum_retry_attempts => 0, dead_letter_queue => 'failed');
+});
+my $holder = $node->background_psql('busy', on_error_die => 1);
+$holder->query_safe(q{BEGIN; SELECT eb_send_message('failed', '"mine"')});
+my $start = time;
+$node->safe_psql('busy', q{SELECT eb_put_event('busy', 't', '{}') FROM generate_series(1, 40)});
+poll_until(sub { $node->safe_psql('busy', 'SELECT count(*) FROM eventbus.dead_letters') == 40 }, 'dead letters do without the queue');
+cmp_ok(time - $start, '<', 35, 'not each of them waits for it');
+$holder->query_safe('COMMIT');
+$holder->quit;
 
 # ---- retention -----------------------------------------------------------------------
 
