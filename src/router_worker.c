@@ -113,7 +113,7 @@ run_schedules_if_due(void)
 	{
 		PG_TRY();
 		{
-			next = eb_scheduler_run(look || failed);
+			next = eb_scheduler_run(look);
 			version = rules;
 			failed = false;
 		}

@@ -68,7 +68,10 @@
 /* a clock that is back by this is another clock */
 #define CLOCK_BACK		USECS_PER_DAY
 
-static bool turn(bool look_for_new, TimestampTz *first);
+/* There may be schedules that are new: until all of them were seen to. */
+static bool looking = false;
+
+static bool turn(TimestampTz *first);
 static int	begin_schedules(TimestampTz now);
 static int	fire_schedules(TimestampTz now);
 static bool open_clock(const EbScheduledRule *rule, TimestampTz since,
@@ -90,9 +93,10 @@ eb_scheduler_run(bool look_for_new)
 {
 	TimestampTz first = DT_NOEND;
 
+	looking |= look_for_new;
 	for (int i = 0; i < MAX_TURNS; i++)
 	{
-		if (!turn(look_for_new, &first))
+		if (!turn(&first))
 			return first;
 	}
 	return GetCurrentTimestamp();
@@ -103,7 +107,7 @@ eb_scheduler_run(bool look_for_new)
  * when the next one is due.
  */
 static bool
-turn(bool look_for_new, TimestampTz *first)
+turn(TimestampTz *first)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			nbegun = 0;
@@ -111,7 +115,7 @@ turn(bool look_for_new, TimestampTz *first)
 
 	eb_worker_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (look_for_new)
+	if (looking)
 	{
 		eb_catalog_schedules_clean();
 		nbegun = begin_schedules(now);
@@ -124,7 +128,8 @@ turn(bool look_for_new, TimestampTz *first)
 	*first = eb_catalog_schedule_first();
 	PopActiveSnapshot();
 	eb_worker_commit();
-	return nbegun == BATCH || nfired == BATCH || *first <= now;
+	looking = nbegun == BATCH;
+	return looking || nfired == BATCH || *first <= now;
 }
 
 /* Computes the first time of schedules that are new. */

@@ -314,6 +314,13 @@ is($node->safe_psql('restored', 'SELECT min(extract(epoch FROM "time" - ' . at($
 	$node->safe_psql('other', 'SELECT min(extract(epoch FROM "time" - ' . at($storm) . q{)::int % 180) FROM inbox}),
 	'its rate goes on counting');
 wait_until_fired('storm1', 'the copy made by TEMPLATE fires, too', 'copy');
+# ---- more than the scheduler sees to at a time ------------------------------
+
+$node->safe_psql('copy', q{SELECT count(eb_put_rule('many' || i, schedule_expression => 'cron(0 0 1 1 ? *)'))
+	FROM generate_series(1, 6000) i});
+poll_until(sub { $node->safe_psql('copy', 'SELECT count(*) FROM eventbus.rule_schedules WHERE fire_at IS NOT NULL') == 6001 },
+	'thousands of schedules begin');
+
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|signal 6|signal 11/, 'nobody crashed');
 
 $node->stop;
