@@ -58,6 +58,9 @@ typedef struct EbBatch
 
 /* --- delivery_stream.c --- */
 
+/* How many events a batch may have. */
+extern int	eb_batch_limit(const EbBatch *batch);
+
 /*
  * Reads a target's position and its next deliveries with their events. False
  * when there is nothing to do.

@@ -91,7 +91,7 @@ static void
 run_delivered(EbBatch *batch, int n)
 {
 	EbLease    *lease = batch->lease;
-	int			limit = eb_guc_dispatch_batch_size;
+	int			limit = eb_batch_limit(batch);
 
 	log_attempt(batch, EB_ATTEMPT_SUCCESS, batch->done, n, NULL);
 	if (batch->retries != NULL)
@@ -391,7 +391,7 @@ void
 eb_batch_run(EbBatch *batch)
 {
 	if (batch->lease->batch_size == 0)
-		batch->lease->batch_size = eb_guc_dispatch_batch_size;
+		batch->lease->batch_size = eb_batch_limit(batch);
 	while (batch->done < batch->n && batch->verdict == EB_DELIVERED &&
 		   batch->attempts < MAX_ATTEMPTS)
 	{

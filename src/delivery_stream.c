@@ -86,11 +86,10 @@ read_events(EbBatch *batch, const EbDeliveryItem *items, int nitems)
 	eb_log_close(reader);
 }
 
-/* How many events a transaction takes. */
-static int
-batch_limit(const EbTargetOptions *options)
+int
+eb_batch_limit(const EbBatch *batch)
 {
-	return Max(eb_guc_dispatch_batch_size, options->max_batch_size);
+	return Max(eb_guc_dispatch_batch_size, batch->options.max_batch_size);
 }
 
 /* Reads the next deliveries and their events. */
@@ -104,7 +103,7 @@ read_items(EbBatch *batch)
 		.position = batch->position.position,
 		.leaf_hint = lease->leaf_hint
 	};
-	int			limit = batch_limit(&batch->options);
+	int			limit = eb_batch_limit(batch);
 	EbDeliveryItem *items = palloc(sizeof(EbDeliveryItem) * limit);
 	int			nitems = eb_stream_read(&place, GetActiveSnapshot(), items,
 										limit);
