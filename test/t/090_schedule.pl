@@ -167,6 +167,8 @@ sub outage
 $node->safe_psql($db, 'TRUNCATE inbox');
 $clock->set(60 * MINUTE + 30);
 put_rule($_, "schedule_expression => 'cron(* * * * ? *)', missed_runs => '$_'") for qw(last skip all);
+poll_until(sub { $node->safe_psql($db, 'SELECT count(*) FROM eventbus.rule_schedules WHERE fire_at IS NOT NULL') == 3 },
+	'schedules begin');
 $clock->set(61 * MINUTE + 30);
 outage(61 * MINUTE + 30, 120 * MINUTE + 30);
 is(fired('last'), '61 120', 'after an outage the last missed run fires');
