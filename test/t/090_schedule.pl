@@ -158,6 +158,8 @@ sub outage
 	my ($from, $to) = @_;
 	$clock->set($from);
 	wait_until_fired($_) for qw(last skip all);
+	# workers commit asynchronously: this commit takes theirs to the disk
+	$node->safe_psql($db, 'CREATE TABLE flushed_here (); DROP TABLE flushed_here');
 	$node->stop('immediate');
 	$clock->set($to);
 	$clock->start($node);
