@@ -123,44 +123,21 @@ eb_queue_clean_deleted(void)
 
 /* --- old leaves ----------------------------------------------------------- */
 
-/* The first column of a query's rows, in CurrentMemoryContext. */
-static List *
-query_list(const char *query)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *list = NIL;
-
-	SPI_connect();
-	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run \"%s\"", query);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *text = SPI_getvalue(SPI_tuptable->vals[i],
-										SPI_tuptable->tupdesc, 1);
-		MemoryContext context = MemoryContextSwitchTo(caller);
-
-		list = lappend(list, pstrdup(text));
-		MemoryContextSwitchTo(context);
-	}
-	SPI_finish();
-	return list;
-}
-
 List *
 eb_queue_old_leaves(void)
 {
 	/* not before maintenance has ceased to make leaves of that time */
-	return query_list(psprintf("SELECT l.name FROM eventbus.leaves l"
-							   " WHERE l.parent OPERATOR(pg_catalog.=)"
-							   " 'messages' AND l.range_end"
-							   " OPERATOR(pg_catalog.<)"
-							   " (pg_catalog.clock_timestamp()"
-							   " OPERATOR(pg_catalog.-)"
-							   " GREATEST((SELECT pg_catalog.max("
-							   "q.message_retention) FROM eventbus.queue q),"
-							   " '%d minutes'::pg_catalog.interval))"
-							   " ORDER BY l.range_end",
-							   2 * eb_guc_leaf_width));
+	return eb_query_list(psprintf("SELECT l.name FROM eventbus.leaves l"
+								  " WHERE l.parent OPERATOR(pg_catalog.=)"
+								  " 'messages' AND l.range_end"
+								  " OPERATOR(pg_catalog.<)"
+								  " (pg_catalog.clock_timestamp()"
+								  " OPERATOR(pg_catalog.-)"
+								  " GREATEST((SELECT pg_catalog.max("
+								  "q.message_retention) FROM eventbus.queue q),"
+								  " '%d minutes'::pg_catalog.interval))"
+								  " ORDER BY l.range_end",
+								  2 * eb_guc_leaf_width));
 }
 
 /* Has the leaf a message that a head has not passed? */
@@ -328,10 +305,10 @@ eb_queue_adopt(void)
 
 	if (queues == NIL)
 		return;
-	generations = query_list("SELECT DISTINCT l.generation FROM eventbus.leaves l"
-							 " WHERE l.parent OPERATOR(pg_catalog.=) 'messages'"
-							 " AND l.generation OPERATOR(pg_catalog.<>)"
-							 " eventbus.generation() ORDER BY 1");
+	generations = eb_query_list("SELECT DISTINCT l.generation FROM eventbus.leaves l"
+								" WHERE l.parent OPERATOR(pg_catalog.=) 'messages'"
+								" AND l.generation OPERATOR(pg_catalog.<>)"
+								" eventbus.generation() ORDER BY 1");
 	foreach(g, generations)
 	{
 		int32		generation = atoi(lfirst(g));

@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "catalog/partition.h"
-#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,8 +41,6 @@ kept_minutes(int setting)
 static List *
 old_leaves(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *names = NIL;
 	char	   *query;
 
 	query = psprintf("SELECT l.name FROM eventbus.leaves l JOIN (VALUES"
@@ -59,20 +56,7 @@ old_leaves(void)
 					 kept_minutes(eb_guc_dead_letter_retention),
 					 eb_guc_delivery_log_retention,
 					 kept_minutes(eb_guc_delivery_log_retention));
-	SPI_connect();
-	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run \"%s\"", query);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i],
-										SPI_tuptable->tupdesc, 1);
-		MemoryContext context = MemoryContextSwitchTo(caller);
-
-		names = lappend(names, pstrdup(name));
-		MemoryContextSwitchTo(context);
-	}
-	SPI_finish();
-	return names;
+	return eb_query_list(query);
 }
 
 /* Locks a leaf and its parent as DROP TABLE will, if they are free. */

@@ -108,3 +108,25 @@ eb_query_text(const char *format,...)
 	pfree(sql.data);
 	return text;
 }
+
+List *
+eb_query_list(const char *query)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *list = NIL;
+
+	SPI_connect();
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", query);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *text = SPI_getvalue(SPI_tuptable->vals[i],
+										SPI_tuptable->tupdesc, 1);
+		MemoryContext context = MemoryContextSwitchTo(caller);
+
+		list = lappend(list, pstrdup(text));
+		MemoryContextSwitchTo(context);
+	}
+	SPI_finish();
+	return list;
+}

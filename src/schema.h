@@ -8,6 +8,8 @@
 #ifndef EB_SCHEMA_H
 #define EB_SCHEMA_H
 
+#include "nodes/pg_list.h"
+
 /* OID of a relation in schema eventbus; InvalidOid when there is none. */
 extern Oid	eb_relation_oid(const char *name);
 
@@ -36,5 +38,8 @@ extern uint64 eb_run_sql(const char *format,...) pg_attribute_printf(1, 2);
  * CurrentMemoryContext; NULL when there is no row or it is null.
  */
 extern char *eb_query_text(const char *format,...) pg_attribute_printf(1, 2);
+
+/* The same for all rows: a list of strings. */
+extern List *eb_query_list(const char *query);
 
 #endif							/* EB_SCHEMA_H */
